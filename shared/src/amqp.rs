@@ -1,0 +1,118 @@
+//! The broker: how to reach it, what must exist on it, and publishing that knows what became of a message.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::settings::{self, SettingsError};
+
+pub mod publisher;
+pub mod topology;
+
+pub use publisher::{PublishError, Publisher};
+pub use topology::{Names, TopologyError};
+
+/// A connection attempt that takes longer is given up.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// Seconds; a silent connection is taken for dead after two of them.
+const HEARTBEAT_SECONDS: u16 = 10;
+/// AMQP names are short strings of at most 255 bytes; the prefix leaves room for what follows it.
+const MAX_PREFIX_BYTES: usize = 100;
+
+/// Section `[amqp]` of both services, as written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AmqpSettings {
+    pub url: Option<SecretString>,
+    pub url_file: Option<PathBuf>,
+    /// Goes before the name of the exchange and of every queue.
+    pub prefix: String,
+    /// Redeliveries after which the broker moves a message to the dead letters.
+    pub delivery_limit: u32,
+    /// Bytes that each queue may hold; beyond it the broker refuses and `ingest` answers 503.
+    pub max_queue_bytes: u64,
+    /// Channels over which publishes are spread.
+    pub channels: u16,
+    /// Publishes that may wait for the broker's confirmation at once.
+    pub max_in_flight: usize,
+}
+
+/// A broker that can be connected to: [`AmqpSettings`], checked.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    url: SecretString,
+    pub names: Names,
+    pub delivery_limit: u32,
+    pub max_queue_bytes: u64,
+    pub channels: u16,
+    pub max_in_flight: usize,
+}
+
+impl TryFrom<AmqpSettings> for Broker {
+    type Error = SettingsError;
+
+    fn try_from(raw: AmqpSettings) -> Result<Self, SettingsError> {
+        let url = settings::secret("amqp.url", raw.url, raw.url_file)?;
+        let invalid = |text: String| Err(SettingsError::Invalid(text));
+        if let Err(reason) = url.expose_secret().parse::<AMQPUri>() {
+            return invalid(format!("amqp.url is not amqp(s)://user:password@host:port/vhost: {reason}"));
+        }
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if raw.prefix.len() > MAX_PREFIX_BYTES || !raw.prefix.chars().all(known) {
+            return invalid(format!(
+                "amqp.prefix: at most {MAX_PREFIX_BYTES} letters, digits, dots, dashes and underscores"
+            ));
+        }
+        if raw.channels == 0 || raw.max_in_flight == 0 || raw.delivery_limit == 0 || raw.max_queue_bytes == 0
+        {
+            return invalid(
+                "amqp.channels, max_in_flight, delivery_limit and max_queue_bytes must be above 0".to_owned(),
+            );
+        }
+        Ok(Self {
+            url,
+            names: Names::new(&raw.prefix),
+            delivery_limit: raw.delivery_limit,
+            max_queue_bytes: raw.max_queue_bytes,
+            channels: raw.channels,
+            max_in_flight: raw.max_in_flight,
+        })
+    }
+}
+
+impl Broker {
+    /// Opens a connection that shows up in the broker's list under `name`.
+    ///
+    /// lapin's own recovery stays off: whoever holds the connection replaces it, and so knows which
+    /// deliveries and confirmations died with the old one.
+    ///
+    /// # Errors
+    /// When the broker does not answer within 10 seconds or refuses.
+    pub async fn connect(&self, name: &str) -> Result<Connection, lapin::Error> {
+        let mut uri: AMQPUri =
+            self.url.expose_secret().parse().map_err(|reason: String| std::io::Error::other(reason))?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        match tokio::time::timeout(CONNECT_DEADLINE, Connection::connect_uri(uri, properties)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        }
+    }
+}
+
+/// Waits until a connection is no longer usable.
+pub async fn lost(connection: &Connection) {
+    use futures_util::StreamExt;
+
+    let mut events = std::pin::pin!(connection.events_listener());
+    while connection.status().connected() {
+        match events.next().await {
+            Some(lapin::Event::Error(_)) | None => return,
+            Some(_) => {}
+        }
+    }
+}

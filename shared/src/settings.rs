@@ -1,0 +1,154 @@
+//! Settings: embedded defaults, then a TOML file, then the environment; unknown keys are errors.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+
+/// Every key can be given as `SECURE_EXPORT__SECTION__KEY`.
+const ENVIRONMENT_PREFIX: &str = "SECURE_EXPORT";
+const SEPARATOR: &str = "__";
+
+/// Why the settings cannot be used. Each message says what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("{0}")]
+    Unreadable(#[from] config::ConfigError),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{name}_file: cannot read {path}: {source}")]
+    SecretFile {
+        name: String,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Reads settings as `T`: `defaults` (TOML), overlaid by `file`, overlaid by the environment.
+///
+/// # Errors
+/// When the file cannot be read, a key is unknown, or a value has the wrong type; the message names the key.
+pub fn load<T: DeserializeOwned>(defaults: &str, file: Option<&Path>) -> Result<T, SettingsError> {
+    let environment =
+        config::Environment::with_prefix(ENVIRONMENT_PREFIX).prefix_separator(SEPARATOR).separator(SEPARATOR);
+    load_with(defaults, file, environment)
+}
+
+/// The value of a secret that was given directly or as the path of a file that holds it.
+///
+/// # Errors
+/// When both or neither are given, or the file cannot be read; `name` is the key to mend.
+pub fn secret(
+    name: &str,
+    value: Option<SecretString>,
+    file: Option<PathBuf>,
+) -> Result<SecretString, SettingsError> {
+    match (value, file) {
+        (Some(value), None) if !value.expose_secret().is_empty() => Ok(value),
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(SecretString::from(text.trim_end_matches(['\r', '\n']))),
+            Err(source) => Err(SettingsError::SecretFile { name: name.to_owned(), path, source }),
+        },
+        (Some(_), Some(_)) => {
+            Err(SettingsError::Invalid(format!("{name} and {name}_file are both set: keep one")))
+        }
+        (Some(_), None) | (None, None) => {
+            Err(SettingsError::Invalid(format!("{name} is not set: give {name} or {name}_file")))
+        }
+    }
+}
+
+/// A list of strings; the environment gives it as one string with commas.
+///
+/// # Errors
+/// When the value is neither.
+pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum List {
+        Items(Vec<String>),
+        Text(String),
+    }
+    Ok(match List::deserialize(deserializer)? {
+        List::Items(items) => items,
+        List::Text(text) => {
+            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        }
+    })
+}
+
+fn load_with<T: DeserializeOwned>(
+    defaults: &str,
+    file: Option<&Path>,
+    environment: config::Environment,
+) -> Result<T, SettingsError> {
+    let mut builder =
+        config::Config::builder().add_source(config::File::from_str(defaults, config::FileFormat::Toml));
+    if let Some(path) = file {
+        builder = builder.add_source(config::File::from(path).format(config::FileFormat::Toml));
+    }
+    Ok(builder.add_source(environment).build()?.try_deserialize()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        http: Http,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Http {
+        port: u16,
+        #[serde(deserialize_with = "list")]
+        names: Vec<String>,
+        wait: jiff::SignedDuration,
+    }
+
+    const DEFAULTS: &str = "[http]\nport = 1\nnames = [\"a\"]\nwait = \"5s\"";
+
+    fn with(pairs: &[(&str, &str)]) -> Result<Sample, SettingsError> {
+        let source = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let environment = config::Environment::with_prefix(ENVIRONMENT_PREFIX)
+            .prefix_separator(SEPARATOR)
+            .separator(SEPARATOR)
+            .source(Some(source));
+        load_with(DEFAULTS, None, environment)
+    }
+
+    #[test]
+    fn the_environment_overrides_the_defaults() {
+        let sample =
+            with(&[("SECURE_EXPORT__HTTP__PORT", "8080"), ("SECURE_EXPORT__HTTP__NAMES", "b, c")]).unwrap();
+        assert_eq!(sample.http.port, 8080);
+        assert_eq!(sample.http.names, ["b", "c"]);
+        assert_eq!(sample.http.wait, jiff::SignedDuration::from_secs(5));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let error = with(&[("SECURE_EXPORT__HTTP__PROT", "1")]).unwrap_err().to_string();
+        assert!(error.contains("prot"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_with_its_key() {
+        let error = with(&[("SECURE_EXPORT__HTTP__PORT", "many")]).unwrap_err().to_string();
+        assert!(error.contains("port") || error.contains("many"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_given_once() {
+        let value = || Some(SecretString::from("s"));
+        assert!(secret("p", value(), None).is_ok());
+        assert!(secret("p", value(), Some("x".into())).unwrap_err().to_string().contains("both"));
+        assert!(secret("p", None, None).unwrap_err().to_string().contains("not set"));
+        let missing = secret("p", None, Some("/nowhere".into())).unwrap_err().to_string();
+        assert!(missing.contains("p_file") && missing.contains("/nowhere"), "{missing}");
+    }
+}
