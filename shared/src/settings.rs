@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
+/// For `#[serde(with = "shared::settings::duration")]`: reads `5s`, `1h 30m` or ISO 8601.
+pub use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+
 /// Every key can be given as `SECURE_EXPORT__SECTION__KEY`.
 const ENVIRONMENT_PREFIX: &str = "SECURE_EXPORT";
 const SEPARATOR: &str = "__";

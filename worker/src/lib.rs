@@ -1,0 +1,13 @@
+//! The worker: notifications from the queue are reconciled in Postgres, and tickets are kept in step with them.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod connector;
+pub mod intake;
+pub mod metrics;
+pub mod policy;
+pub mod reconcile;
+pub mod store;
+pub mod sweep;
+pub mod sync;

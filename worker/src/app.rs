@@ -1,0 +1,178 @@
+//! The worker as a whole: what runs side by side, and in which order it stops.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use prometheus_client::registry::Registry;
+use shared::amqp::Publisher;
+use shared::ops::{self, Health};
+use sqlx::PgPool;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::intake::consumer::Intake;
+use crate::metrics::{IntakeMetrics, SyncMetrics};
+use crate::store;
+use crate::sweep::Sweep;
+use crate::sync::recorder::Recorder;
+use crate::sync::{TargetLoop, wake};
+
+/// Outcomes that may wait to be recorded; passes wait when there are more.
+const OUTCOMES_WAITING: usize = 1_024;
+/// How long the start waits for the database before it says that it has none.
+const SCHEMA_PATIENCE: Duration = Duration::from_secs(60);
+const SCHEMA_PAUSE: Duration = Duration::from_millis(500);
+
+/// A worker that is ready to run.
+pub struct Application {
+    admin: actix_web::dev::Server,
+    admin_address: SocketAddr,
+    parts: Parts,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+}
+
+struct Parts {
+    intake: Intake,
+    loops: Vec<TargetLoop>,
+    recorder: Recorder,
+    sweep: Sweep,
+    pool: PgPool,
+    bells: BTreeMap<String, Arc<Notify>>,
+}
+
+impl Application {
+    /// Sets everything up; nothing is consumed or called before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// When the schema is not the one this build needs, the broker has queues with other arguments, or the
+    /// admin address is taken.
+    pub async fn build(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
+        let tasks = TaskTracker::new();
+        let (health, mut registry) = (Health::default(), Registry::default());
+        let (intake_metrics, sync_metrics) =
+            (IntakeMetrics::register(&mut registry), SyncMetrics::register(&mut registry));
+        let pool = store::pool(&config.database).context("database.url cannot be read")?;
+        require_schema(&pool, &shutdown).await?;
+        let amqp = health.dependency("amqp");
+        let dead_letters = health.dependency("amqp_dead_letters");
+        let database = health.dependency("database");
+        let name = "secure-export worker";
+        let publisher =
+            Publisher::start(config.broker.clone(), name, dead_letters, shutdown.clone(), &tasks).await?;
+        let route = Arc::new(config.route);
+        let worker = worker_name();
+        let bells: BTreeMap<String, Arc<Notify>> =
+            config.targets.keys().map(|name| (name.clone(), Arc::default())).collect();
+        let (done, outcomes) = mpsc::channel(OUTCOMES_WAITING);
+        let loops = config.targets.into_iter().map(|(name, target)| TargetLoop {
+            due: bells.get(&name).cloned().unwrap_or_default(),
+            name,
+            target,
+            pool: pool.clone(),
+            route: Arc::clone(&route),
+            settings: config.sync.clone(),
+            metrics: sync_metrics.clone(),
+            worker: worker.clone(),
+            done: done.clone(),
+            shutdown: shutdown.clone(),
+        });
+        let loops = loops.collect();
+        let recorder = Recorder {
+            pool: pool.clone(),
+            retry: config.sync.retry,
+            linger: config.sync.record_linger,
+            metrics: sync_metrics.clone(),
+            bells: bells.clone(),
+            done: outcomes,
+        };
+        let sweep = Sweep {
+            pool: pool.clone(),
+            settings: config.sweep,
+            metrics: sync_metrics,
+            bells: bells.clone(),
+            database: database.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let intake = Intake {
+            broker: config.broker,
+            pool: pool.clone(),
+            publisher,
+            route,
+            settings: config.intake,
+            metrics: intake_metrics,
+            amqp,
+            database,
+            shutdown: shutdown.clone(),
+        };
+        let (admin, admin_address) = ops::admin_server(&config.admin, health, registry, |_| {})
+            .context("admin.listen cannot be bound")?;
+        let parts = Parts { intake, loops, recorder, sweep, pool, bells };
+        Ok(Self { admin, admin_address, parts, shutdown, tasks })
+    }
+
+    /// Where `/readyz` and `/metrics` answer.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Works until shutdown: takes no more work, finishes what is under way, records it, leaves.
+    pub async fn run(self) {
+        let Self { admin, admin_address, parts, shutdown, tasks } = self;
+        tracing::info!(%admin_address, "worker started");
+        let Parts { intake, loops, recorder, sweep, pool, bells } = parts;
+        let admin_handle = admin.handle();
+        tasks.spawn(async move {
+            if let Err(error) = admin.await {
+                tracing::error!(%error, "the admin listener failed: {error}");
+            }
+        });
+        tasks.spawn(intake.run());
+        tasks.spawn(sweep.run());
+        tasks.spawn(wake::listen(pool.clone(), bells, shutdown.clone()));
+        // The loops own the senders, so the recorder ends when the last of them does.
+        loops.into_iter().for_each(|target| drop(tasks.spawn(target.run())));
+        tasks.spawn(recorder.run());
+        tasks.close();
+        shutdown.cancelled().await;
+        admin_handle.stop(false).await;
+        tasks.wait().await;
+        pool.close().await;
+        tracing::info!("worker stopped");
+    }
+}
+
+async fn require_schema(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let started = tokio::time::Instant::now();
+    loop {
+        let outcome = store::schema_is_current(pool).await;
+        match outcome {
+            Ok(true) => return Ok(()),
+            Ok(false) if started.elapsed() > SCHEMA_PATIENCE => {
+                anyhow::bail!("the database has not the schema of this version: run `worker migrate`")
+            }
+            Err(error) if started.elapsed() > SCHEMA_PATIENCE || !store::is_passing(&error) => {
+                return Err(error).context("the database cannot be used");
+            }
+            Ok(false) => tracing::info!("waiting for `worker migrate`"),
+            Err(error) => tracing::warn!(%error, "waiting for the database: {error}"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SCHEMA_PAUSE) => {}
+            () = shutdown.cancelled() => anyhow::bail!("stopped while waiting for the database"),
+        }
+    }
+}
+
+/// Host and process: what an operator needs to find the worker that holds a lease.
+fn worker_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    format!("{}/{}", if host.is_empty() { "worker" } else { host }, std::process::id())
+}

@@ -1,0 +1,79 @@
+//! The command line of the worker.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config};
+
+mod healthcheck;
+mod tickets;
+mod work;
+
+/// Azure Monitor alerts from the queue become tickets in an ITSM.
+#[derive(Debug, Parser)]
+#[command(name = "worker", version)]
+pub struct Cli {
+    /// TOML file over the defaults; variables SECURE_EXPORT__SECTION__KEY go over both.
+    #[arg(long, global = true, env = "SECURE_EXPORT_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Consume notifications and keep tickets in step with them.
+    Run,
+    /// Bring the database to the schema of this version.
+    Migrate,
+    /// Read the settings, say what to fix, and exit non-zero if there is something.
+    CheckConfig,
+    /// Ask the running worker whether it is ready; exit non-zero if it is not.
+    Healthcheck,
+    /// Look at the tickets in the ledger, and try parked ones again.
+    Tickets {
+        #[command(subcommand)]
+        command: tickets::Command,
+        /// Answer in JSON.
+        #[arg(long, global = true)]
+        json: bool,
+    },
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, for [`failed`].
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // Every TLS connection of this process uses it; a second call would only say that it is set.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let config = config::load(cli.config.as_deref())?;
+    match cli.command {
+        Command::Run => work::run(config).await,
+        Command::Migrate => work::migrate(config).await,
+        Command::CheckConfig => Ok(check_config(&config)),
+        Command::Healthcheck => healthcheck::run(&config).await,
+        Command::Tickets { command, json } => tickets::run(&config, command, json).await,
+    }
+}
+
+/// Says what went wrong, with its causes, and gives the exit code.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "it is the answer of a command that failed")]
+pub fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("worker: {error:#}");
+    ExitCode::FAILURE
+}
+
+#[expect(clippy::print_stdout, reason = "it is the answer of the command")]
+fn check_config(config: &Config) -> ExitCode {
+    let targets: Vec<&str> = config.targets.keys().map(String::as_str).collect();
+    println!(
+        "the settings can be used: alerts go to {} (targets: {})",
+        config.route.target,
+        targets.join(", ")
+    );
+    ExitCode::SUCCESS
+}

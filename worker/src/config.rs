@@ -1,0 +1,216 @@
+//! The settings of the worker: read raw, checked once, then used as they are.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use shared::amqp::{AmqpSettings, Broker};
+use shared::ops::AdminSettings;
+use shared::settings::{self, SettingsError};
+use shared::telemetry::LogSettings;
+
+use crate::connector::{Connector, ConnectorSettings};
+use crate::policy::{Route, RouteSettings};
+use crate::sync::retry::RetrySettings;
+
+const DEFAULTS: &str = include_str!("../config.default.toml");
+/// A ticket takes at most so many calls in one pass (look up, read, CI, write, and one to spare); its lease must
+/// outlast them.
+const CALLS_PER_LEASE: u32 = 6;
+
+/// All settings, ready to use.
+pub struct Config {
+    pub log: LogSettings,
+    pub admin: AdminSettings,
+    pub broker: Broker,
+    pub database: Database,
+    pub intake: IntakeSettings,
+    pub sync: SyncSettings,
+    pub sweep: SweepSettings,
+    pub route: Route,
+    pub targets: BTreeMap<String, Target>,
+}
+
+/// How to reach the ledger.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub url: SecretString,
+    pub max_connections: u32,
+    pub acquire_timeout: Duration,
+}
+
+/// One ITSM instance, ready to be called.
+#[derive(Clone)]
+pub struct Target {
+    pub connector: Arc<dyn Connector>,
+    pub concurrency: usize,
+    pub request_deadline: Duration,
+}
+
+/// Section `[intake]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntakeSettings {
+    pub prefetch: u16,
+    pub batch: usize,
+    #[serde(with = "shared::settings::duration")]
+    pub linger: Duration,
+    #[serde(with = "shared::settings::duration")]
+    pub retry_pause: Duration,
+}
+
+/// Section `[sync]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncSettings {
+    #[serde(with = "shared::settings::duration")]
+    pub poll: Duration,
+    #[serde(with = "shared::settings::duration")]
+    pub lease: Duration,
+    #[serde(with = "shared::settings::duration")]
+    pub record_linger: Duration,
+    pub retry: RetrySettings,
+    pub ci_cache: CiCacheSettings,
+}
+
+/// Section `[sync.ci_cache]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CiCacheSettings {
+    pub capacity: u64,
+    #[serde(with = "shared::settings::duration")]
+    pub found: Duration,
+    #[serde(with = "shared::settings::duration")]
+    pub missing: Duration,
+}
+
+/// Section `[sweep]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepSettings {
+    #[serde(with = "shared::settings::duration")]
+    pub interval: Duration,
+    #[serde(with = "shared::settings::duration")]
+    pub retention: Duration,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    log: LogSettings,
+    admin: AdminSettings,
+    amqp: AmqpSettings,
+    database: RawDatabase,
+    intake: IntakeSettings,
+    sync: SyncSettings,
+    sweep: SweepSettings,
+    route: RouteSettings,
+    #[serde(default)]
+    targets: BTreeMap<String, RawTarget>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDatabase {
+    url: Option<SecretString>,
+    url_file: Option<PathBuf>,
+    max_connections: u32,
+    #[serde(with = "shared::settings::duration")]
+    acquire_timeout: Duration,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTarget {
+    #[serde(default = "RawTarget::concurrency")]
+    concurrency: usize,
+    #[serde(default = "RawTarget::request_deadline", with = "shared::settings::duration")]
+    request_deadline: Duration,
+    connector: ConnectorSettings,
+}
+
+impl RawTarget {
+    fn concurrency() -> usize {
+        32
+    }
+
+    fn request_deadline() -> Duration {
+        Duration::from_secs(10)
+    }
+}
+
+/// Reads and checks the settings.
+///
+/// # Errors
+/// The first setting that cannot be used, and what to change.
+pub fn load(file: Option<&Path>) -> Result<Config, SettingsError> {
+    settings::load::<RawConfig>(DEFAULTS, file)?.try_into()
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = SettingsError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, SettingsError> {
+        let mut targets = BTreeMap::new();
+        for (name, target) in raw.targets {
+            let target = checked_target(&name, target, raw.sync.lease)?;
+            targets.insert(name, target);
+        }
+        check(
+            raw.intake.batch > 0 && raw.intake.prefetch > 0,
+            "intake.batch and intake.prefetch must be above 0",
+        )?;
+        check(raw.database.max_connections > 1, "database.max_connections must be above 1")?;
+        check(
+            !raw.sync.poll.is_zero() && !raw.sweep.interval.is_zero(),
+            "sync.poll and sweep.interval must be above 0",
+        )?;
+        check(
+            !raw.sync.retry.min.is_zero() && raw.sync.retry.min <= raw.sync.retry.max,
+            "sync.retry.min must be above 0 and at most sync.retry.max",
+        )?;
+        let route = Route::try_from(raw.route)?;
+        if !targets.contains_key(&route.target) {
+            let known: Vec<_> = targets.keys().map(String::as_str).collect();
+            return Err(SettingsError::Invalid(format!(
+                "route.target = \"{}\" is not a section [targets.NAME]; there are: {}",
+                route.target,
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            )));
+        }
+        Ok(Self {
+            log: raw.log,
+            admin: raw.admin,
+            broker: raw.amqp.try_into()?,
+            database: Database {
+                url: settings::secret("database.url", raw.database.url, raw.database.url_file)?,
+                max_connections: raw.database.max_connections,
+                acquire_timeout: raw.database.acquire_timeout,
+            },
+            intake: raw.intake,
+            sync: raw.sync,
+            sweep: raw.sweep,
+            route,
+            targets,
+        })
+    }
+}
+
+fn checked_target(name: &str, raw: RawTarget, lease: Duration) -> Result<Target, SettingsError> {
+    let key = format!("targets.{name}");
+    check(raw.concurrency > 0, &format!("{key}.concurrency must be above 0"))?;
+    check(!raw.request_deadline.is_zero(), &format!("{key}.request_deadline must be above 0"))?;
+    check(
+        lease >= raw.request_deadline.saturating_mul(CALLS_PER_LEASE),
+        &format!("sync.lease must be at least {CALLS_PER_LEASE} times {key}.request_deadline"),
+    )?;
+    let connector = raw.connector.connect(&format!("{key}.connector"), raw.request_deadline)?;
+    Ok(Target { connector, concurrency: raw.concurrency, request_deadline: raw.request_deadline })
+}
+
+fn check(holds: bool, otherwise: &str) -> Result<(), SettingsError> {
+    if holds { Ok(()) } else { Err(SettingsError::Invalid(otherwise.to_owned())) }
+}

@@ -1,0 +1,171 @@
+//! What the worker asks of an ITSM product, and the list of products it can speak to.
+//!
+//! A connector knows its product and nothing else: no Postgres, no queue, no policy. It says what became of
+//! each call in the terms of [`ConnectorError`]; what follows from that is decided in one place, `sync::retry`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use shared::settings::SettingsError;
+
+mod http;
+pub mod servicenow;
+mod text;
+
+/// One configured ITSM product: `[targets.NAME.connector.PRODUCT]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectorSettings {
+    ServiceNow(servicenow::ServiceNowSettings),
+}
+
+impl ConnectorSettings {
+    /// Makes the connector; `deadline` bounds each of its calls.
+    ///
+    /// # Errors
+    /// When a setting cannot be used; the message names the key under `name`.
+    pub fn connect(self, name: &str, deadline: Duration) -> Result<Arc<dyn Connector>, SettingsError> {
+        match self {
+            Self::ServiceNow(settings) => {
+                Ok(Arc::new(servicenow::ServiceNow::new(&format!("{name}.servicenow"), settings, deadline)?))
+            }
+        }
+    }
+}
+
+/// One ITSM product. Every method is one logical act and may be repeated.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// Whether the product answers as this connector relies on: credentials, and that a search for a random
+    /// correlation id finds nothing.
+    async fn check(&self) -> Result<(), ConnectorError>;
+
+    /// The work item with this correlation id, verified in the returned record; the newest if there are several.
+    async fn find(&self, correlation_id: &str) -> Result<Option<WorkItem>, ConnectorError>;
+
+    /// The work item as it is now; [`ConnectorError::Gone`] when it cannot be found.
+    async fn read(&self, id: &str) -> Result<WorkItem, ConnectorError>;
+
+    /// Makes a new work item. Never repeated inside: after [`ConnectorError::Ambiguous`] it may exist.
+    async fn create(&self, draft: &Draft) -> Result<WorkItem, ConnectorError>;
+
+    /// Adds a note (and sets fields) on an open work item.
+    async fn note(&self, id: &str, change: &Change) -> Result<(), ConnectorError>;
+
+    /// Resolves an open work item.
+    async fn resolve(&self, id: &str, change: &Change) -> Result<(), ConnectorError>;
+
+    /// Sets a resolved work item to work again.
+    async fn reopen(&self, id: &str, change: &Change) -> Result<(), ConnectorError>;
+
+    /// The configuration item that one of the candidates names, the first that is certain.
+    async fn find_ci(&self, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError>;
+}
+
+/// An incident, or whatever the product calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkItem {
+    /// What the product's API knows it by.
+    pub id: String,
+    /// What people know it by.
+    pub number: String,
+    pub state: WorkItemState,
+}
+
+/// As far as we need to tell states apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkItemState {
+    Open,
+    Resolved,
+    /// Closed or cancelled: it must not be written to any more.
+    Closed,
+}
+
+/// A work item to be made. Texts are plain and may be of any length; the connector fits them in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// At most 100 characters of `[0-9A-Za-z:.-]`.
+    pub correlation_id: String,
+    pub summary: String,
+    pub description: String,
+    pub note: String,
+    /// 1 is the highest.
+    pub impact: u8,
+    /// 1 is the highest.
+    pub urgency: u8,
+    /// The product's id of the configuration item.
+    pub ci: Option<String>,
+    /// Further fields by the product's own names.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// What to write on an existing work item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    pub note: String,
+    /// Further fields by the product's own names.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Something an alert names that a configuration item may be known by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CiCandidate {
+    /// An Azure resource id; compared without case.
+    ArmId(String),
+    /// A host or resource name; compared without case.
+    Name(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CiMatch {
+    Found {
+        id: String,
+        name: String,
+    },
+    /// Several fit equally well: none is taken. The text says which candidate and which items.
+    Ambiguous(String),
+    NotFound,
+}
+
+/// What became of a call that did not succeed, named by what the caller can do about it.
+///
+/// The text is for an operator: the product's own words, cut to a sensible length, without credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectorError {
+    /// It did not happen; later it may.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// It did not happen, and the product asks to be left alone for a while.
+    #[error("throttled: {reason}")]
+    Throttled { retry_after: Option<Duration>, reason: String },
+    /// It may have happened: the answer was lost.
+    #[error("outcome unknown: {0}")]
+    Ambiguous(String),
+    /// The credentials do not work, also after renewing the token.
+    #[error("not authorised: {0}")]
+    Unauthorized(String),
+    /// The product refuses this work item as it is; repeating it is no use before somebody changes something.
+    #[error("rejected: {0}")]
+    Rejected(String),
+    /// The work item is not there, or is hidden from us.
+    #[error("gone: {0}")]
+    Gone(String),
+}
+
+impl ConnectorError {
+    /// Its name in metrics and in the ledger.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Throttled { .. } => "throttled",
+            Self::Ambiguous(_) => "ambiguous",
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Rejected(_) => "rejected",
+            Self::Gone(_) => "gone",
+        }
+    }
+}

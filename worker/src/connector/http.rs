@@ -1,0 +1,181 @@
+//! The one HTTP client of all connectors: every call is bounded, authenticated and classified here.
+//!
+//! A connector says what a call is for ([`Purpose`]) and how its product explains a refusal ([`Explain`]);
+//! it gets the body of a success, or the [`ConnectorError`] that follows from what was seen on the wire.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response, redirect};
+use serde_json::Value;
+use shared::settings::SettingsError;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+pub(crate) use self::credentials::{Basic, ClientCredentials, Credentials};
+pub(crate) use self::outcome::Purpose;
+use super::{ConnectorError, text};
+
+mod credentials;
+mod outcome;
+
+/// Larger than any answer that a connector asks for; the rest is somebody else's page.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+/// A host that does not accept a connection in this time is down, whatever the deadline of the call.
+const MAX_CONNECT: Duration = Duration::from_secs(5);
+/// Shorter than the keep-alive of common servers: a connection that closes under a create costs a look-up.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+const POOL_MAX_IDLE: usize = 32;
+const USER_AGENT: &str = concat!("secure-export/", env!("CARGO_PKG_VERSION"));
+
+/// What the product says in the body of a refusal, if it is in its own words.
+pub(crate) type Explain = fn(&[u8]) -> Option<String>;
+
+/// One request to a product's API.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) purpose: Purpose,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) body: Option<Value>,
+}
+
+/// Calls one instance of a product as one user.
+pub(crate) struct HttpClient {
+    wire: Wire,
+    credentials: Credentials,
+    deadline: Duration,
+    explain: Explain,
+}
+
+impl HttpClient {
+    /// A client each of whose calls ends within `deadline`, token and retry included.
+    ///
+    /// # Errors
+    /// When the TLS set-up of this machine cannot be used.
+    pub(crate) fn new(
+        credentials: Credentials,
+        deadline: Duration,
+        explain: Explain,
+    ) -> Result<Self, SettingsError> {
+        Ok(Self { wire: Wire::new(deadline)?, credentials, deadline, explain })
+    }
+
+    /// The body of a successful answer. A refused token is renewed once, and the call, which was not
+    /// carried out, is made again with the new one.
+    ///
+    /// # Errors
+    /// Every failure, by what the caller can do about it; no text contains a credential.
+    pub(crate) async fn call(&self, call: &Call) -> Result<Vec<u8>, ConnectorError> {
+        let deadline = Instant::now() + self.deadline;
+        let authorization = self.credentials.authorization(&self.wire, deadline).await?;
+        let outcome = self.attempt(call, &authorization, deadline).await;
+        let Err(ConnectorError::Unauthorized(reason)) = outcome else { return outcome };
+        if !self.credentials.discard(&authorization).await {
+            return Err(ConnectorError::Unauthorized(reason));
+        }
+        let authorization = self.credentials.authorization(&self.wire, deadline).await?;
+        self.attempt(call, &authorization, deadline).await
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call,
+        authorization: &HeaderValue,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, ConnectorError> {
+        let mut request = self
+            .wire
+            .client
+            .request(call.method.clone(), call.url.clone())
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, authorization);
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        self.wire.send(request, call.purpose, self.explain, deadline).await
+    }
+}
+
+/// Requests on their way and answers on their way back, for whomever they are.
+struct Wire {
+    client: Client,
+}
+
+impl Wire {
+    fn new(deadline: Duration) -> Result<Self, SettingsError> {
+        // Without a cookie store: a session cookie would pin every worker to one node of the product.
+        let client = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(MAX_CONNECT.min(deadline / 2))
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_MAX_IDLE)
+            .build()
+            .map_err(|error| {
+                SettingsError::Invalid(format!("cannot set up TLS for outgoing calls: {}", cause(&error)))
+            })?;
+        Ok(Self { client })
+    }
+
+    async fn send(
+        &self,
+        request: RequestBuilder,
+        purpose: Purpose,
+        explain: Explain,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, ConnectorError> {
+        let exchange = async {
+            let mut response =
+                request.send().await.map_err(|error| unanswered(purpose, &error.without_url()))?;
+            let body = read(&mut response).await;
+            if response.status().is_success() {
+                return body.map_err(|reason| purpose.unanswered(reason));
+            }
+            // The status decides; a refusal whose text cannot be read is still a refusal.
+            let words = explain(&body.unwrap_or_default());
+            Err(purpose.refused(response.status(), response.headers(), words, Timestamp::now()))
+        };
+        match timeout_at(deadline, exchange).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(purpose.unanswered("no complete answer within the deadline".to_owned())),
+        }
+    }
+}
+
+async fn read(response: &mut Response) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| format!("the answer broke off: {}", cause(&error.without_url())))?
+    {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(format!("the answer is larger than {MAX_ANSWER_BYTES} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn unanswered(purpose: Purpose, error: &reqwest::Error) -> ConnectorError {
+    if error.is_connect() || error.is_builder() {
+        // Name resolution, connection or handshake failed: not a byte of the request has left.
+        return ConnectorError::Unavailable(cause(error));
+    }
+    purpose.unanswered(cause(error))
+}
+
+/// The innermost reason: the outer ones only say that a request could not be sent.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    text::line(&innermost.to_string(), outcome::MAX_REASON_CHARS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! ServiceNow incidents through the Table API (vendor documentation: "Table API", `c_TableAPI`).
+//!
+//! The instance answers a search for a column that it does not have with every row there is, so no record is
+//! believed before its own columns say that it is the one that was looked for.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use shared::settings::SettingsError;
+use tracing::warn;
+use url::Url;
+use uuid::Uuid;
+
+pub use self::settings::{AuthSettings, BasicSettings, CiSettings, OAuthSettings, ServiceNowSettings};
+
+use self::query::{Identifier, Query, QueryValue, SysId, record_url, search_url, table_url};
+use self::record::{Row, WORK_ITEM};
+use self::settings::Instance;
+use super::http::{Call, HttpClient, Purpose};
+use super::{Change, CiCandidate, CiMatch, Connector, ConnectorError, Draft, WorkItem, WorkItemState};
+
+mod ci;
+mod payload;
+mod query;
+mod record;
+mod settings;
+
+const CHOICES: Identifier = Identifier::known("sys_choice");
+const CORRELATION_ID: Identifier = Identifier::known("correlation_id");
+/// More than one ticket of a correlation id is one too many; a few show that something is wrong.
+const MAX_TICKETS: u8 = 10;
+/// Stock lists of resolution codes have ten entries.
+const MAX_CHOICES: u8 = 200;
+
+/// One instance and the user that we are there.
+pub struct ServiceNow {
+    http: HttpClient,
+    instance: Instance,
+}
+
+impl ServiceNow {
+    /// The instance that `settings` describe; `name` is their path, and `deadline` bounds each call.
+    ///
+    /// # Errors
+    /// When a setting cannot be used; the message names its key under `name`.
+    pub fn new(name: &str, settings: ServiceNowSettings, deadline: Duration) -> Result<Self, SettingsError> {
+        let (instance, credentials) = settings.check(name)?;
+        Ok(Self { http: HttpClient::new(credentials, deadline, record::explain)?, instance })
+    }
+
+    /// At most `limit` rows of a table, which need not match: the caller verifies them.
+    async fn search(
+        &self,
+        table: &Identifier,
+        query: &Query,
+        columns: &[&str],
+        limit: u8,
+    ) -> Result<Vec<Row>, ConnectorError> {
+        let url = search_url(&self.instance.base_url, table, query, columns, limit);
+        self.call(Purpose::Search, Method::GET, url, None).await
+    }
+
+    /// Every ticket with the correlation id, newest first.
+    async fn tickets(&self, correlation_id: &QueryValue) -> Result<Vec<Row>, ConnectorError> {
+        let query = Query::default()
+            .any(&[CORRELATION_ID], std::slice::from_ref(correlation_id))
+            .and("ORDERBYDESCsys_created_on");
+        let rows = self.search(&self.instance.table, &query, WORK_ITEM, MAX_TICKETS).await?;
+        if rows.iter().any(|row| row.text("correlation_id") != correlation_id.as_str()) {
+            return Err(ConnectorError::Rejected(format!(
+                "table {} ignores a condition on correlation_id: let the user read that column, and check the name \
+                 of the table",
+                self.instance.table.as_str()
+            )));
+        }
+        Ok(rows)
+    }
+
+    /// Writes to a ticket and returns what it is now.
+    async fn change(&self, id: &str, body: Value) -> Result<Row, ConnectorError> {
+        let url = record_url(&self.instance.base_url, &self.instance.table, &sys_id(id)?, WORK_ITEM);
+        self.call(Purpose::Change, Method::PATCH, url, Some(body)).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        purpose: Purpose,
+        method: Method,
+        url: Url,
+        body: Option<Value>,
+    ) -> Result<T, ConnectorError> {
+        let answer = self.http.call(&Call { purpose, method, url, body }).await?;
+        // Whoever sent a page or an error in the guise of success may have carried the write out before:
+        // to look costs a call, to guess wrong costs a second incident.
+        record::result(&answer).map_err(|reason| purpose.unanswered(reason))
+    }
+
+    /// Refuses a resolution code that the instance does not list. A list that may not be read is no obstacle.
+    async fn check_close_code(&self) -> Result<(), ConnectorError> {
+        let Some(name) = QueryValue::new(self.instance.table.as_str()) else { return Ok(()) };
+        let query = Query::default()
+            .any(&[Identifier::known("name")], &[name])
+            .and("element=close_code^inactive=false");
+        let columns = ["name", "element", "label", "value"];
+        let rows = match self.search(&CHOICES, &query, &columns, MAX_CHOICES).await {
+            Ok(rows) => rows,
+            Err(ConnectorError::Rejected(reason)) => {
+                warn!("cannot check close_code, let the user read sys_choice: {reason}");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let of_this_list = |row: &&Row| {
+            row.text("name") == self.instance.table.as_str() && row.text("element") == "close_code"
+        };
+        let mut allowed: Vec<&str> = rows.iter().filter(of_this_list).map(|row| row.text("value")).collect();
+        allowed.sort_unstable();
+        allowed.dedup();
+        if allowed.is_empty() || allowed.contains(&self.instance.close_code.as_str()) {
+            return Ok(());
+        }
+        Err(ConnectorError::Rejected(format!(
+            "close_code {:?} is not one of this instance's: {}",
+            self.instance.close_code,
+            allowed.join(", ")
+        )))
+    }
+}
+
+#[async_trait]
+impl Connector for ServiceNow {
+    async fn check(&self) -> Result<(), ConnectorError> {
+        let nobody = correlation_id(&format!("self-test:{}", Uuid::now_v7()))?;
+        // Any ticket that is found has another correlation id, and that is an error.
+        self.tickets(&nobody).await?;
+        self.check_close_code().await?;
+        self.check_ci(&nobody).await;
+        Ok(())
+    }
+
+    async fn find(&self, id: &str) -> Result<Option<WorkItem>, ConnectorError> {
+        let rows = self.tickets(&correlation_id(id)?).await?;
+        let items: Vec<WorkItem> = rows.iter().filter_map(Row::work_item).collect();
+        if let [first, second, ..] = items.as_slice() {
+            warn!(
+                ticket.correlation_id = id,
+                "{} tickets have correlation id {id}, among them {} and {}: close all but one",
+                items.len(),
+                first.number,
+                second.number
+            );
+        }
+        let open = items.iter().position(|item| item.state == WorkItemState::Open).unwrap_or(0);
+        Ok(items.into_iter().nth(open))
+    }
+
+    async fn read(&self, id: &str) -> Result<WorkItem, ConnectorError> {
+        let url = record_url(&self.instance.base_url, &self.instance.table, &sys_id(id)?, WORK_ITEM);
+        let row: Row = self.call(Purpose::Read, Method::GET, url, None).await?;
+        row.work_item().filter(|item| item.id == id).ok_or_else(|| {
+            ConnectorError::Rejected("the record came without its sys_id: let the user read it".to_owned())
+        })
+    }
+
+    async fn create(&self, draft: &Draft) -> Result<WorkItem, ConnectorError> {
+        // A longer one would be cut by the instance, and the ticket never be found again.
+        let correlation_id = correlation_id(&draft.correlation_id)?;
+        let body = payload::create(draft, &self.instance.correlation_display)?;
+        let url = table_url(&self.instance.base_url, &self.instance.table, WORK_ITEM);
+        let row: Row = self.call(Purpose::Create, Method::POST, url, Some(body)).await?;
+        let item = row.work_item().ok_or_else(|| {
+            ConnectorError::Ambiguous(
+                "the new record came without its sys_id: let the user read it".to_owned(),
+            )
+        })?;
+        if row.text("correlation_id") != correlation_id.as_str() {
+            warn!(
+                ticket.number = item.number,
+                "{} was made with another correlation id than was sent: is there a business rule?",
+                item.number
+            );
+        }
+        Ok(item)
+    }
+
+    async fn note(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
+        if let Some(body) = payload::note(change)? {
+            self.change(id, body).await?;
+        }
+        Ok(())
+    }
+
+    async fn resolve(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
+        let row = self.change(id, payload::resolve(change, &self.instance.close_code)?).await?;
+        match record::state(row.text("state")) {
+            WorkItemState::Resolved | WorkItemState::Closed => Ok(()),
+            WorkItemState::Open => Err(kept_its_state(&row)),
+        }
+    }
+
+    async fn reopen(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
+        let row = self.change(id, payload::reopen(change)?).await?;
+        match record::state(row.text("state")) {
+            WorkItemState::Open => Ok(()),
+            WorkItemState::Resolved | WorkItemState::Closed => Err(kept_its_state(&row)),
+        }
+    }
+
+    async fn find_ci(&self, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError> {
+        self.bind(candidates).await
+    }
+}
+
+/// A correlation id that the column holds as it is.
+fn correlation_id(id: &str) -> Result<QueryValue, ConnectorError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '.' | '-');
+    QueryValue::new(id)
+        .filter(|_| id.len() <= payload::CORRELATION_CHARS && id.chars().all(legal))
+        .ok_or_else(|| {
+            ConnectorError::Rejected(format!("{id:?} is no correlation id of at most 100 characters"))
+        })
+}
+
+fn sys_id(id: &str) -> Result<SysId, ConnectorError> {
+    SysId::parse(id).ok_or_else(|| ConnectorError::Rejected(format!("{id:?} is no sys_id")))
+}
+
+/// The write was accepted, and a business rule of the instance took it back.
+fn kept_its_state(row: &Row) -> ConnectorError {
+    ConnectorError::Rejected(format!(
+        "the instance accepted the change but left {} in state {:?}: look for a business rule",
+        row.text("number"),
+        row.text("state")
+    ))
+}

@@ -1,0 +1,239 @@
+//! Finding the configuration item that an alert is about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tracing::warn;
+
+use super::super::{CiCandidate, CiMatch, ConnectorError};
+use super::ServiceNow;
+use super::query::{Identifier, Query, QueryValue};
+use super::record::Row;
+use super::settings::LookUp;
+
+/// Two would tell certain from uncertain; the rest is for the operator who has to tidy up.
+const MAX_HITS: u8 = 5;
+/// An alert may name hundreds of resources; each costs a call for every table.
+const MAX_CANDIDATES: usize = 10;
+/// 7 is retired, 100 absent: the item may have a namesake that is alive.
+const ALIVE: &str = "install_status!=7^install_status!=100";
+static TAGS: Identifier = Identifier::known("cmdb_key_value");
+const TAG_KEY: Identifier = Identifier::known("key");
+const TAG_VALUE: Identifier = Identifier::known("value");
+
+/// What one look-up found: name by `sys_id`.
+type Hits = BTreeMap<String, String>;
+
+impl ServiceNow {
+    /// The first certain item: by Azure id, then by name, then by tag.
+    ///
+    /// A look-up that this instance refuses or ignores does not keep the others from finding the item;
+    /// it is reported only when they find none.
+    pub(super) async fn bind(&self, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError> {
+        let mut uncertain = None;
+        let mut misconfigured = None;
+        for way in [Way::ArmId, Way::Name, Way::Tag] {
+            for candidate in candidates.iter().take(MAX_CANDIDATES) {
+                match self.look_up(way, candidate).await {
+                    Ok(CiMatch::NotFound) => {}
+                    Ok(CiMatch::Ambiguous(reason)) => uncertain = uncertain.or(Some(reason)),
+                    Ok(found @ CiMatch::Found { .. }) => return Ok(found),
+                    Err(error @ (ConnectorError::Rejected(_) | ConnectorError::Gone(_))) => {
+                        misconfigured = misconfigured.or(Some(error));
+                    }
+                    Err(
+                        error @ (ConnectorError::Unavailable(_)
+                        | ConnectorError::Throttled { .. }
+                        | ConnectorError::Ambiguous(_)
+                        | ConnectorError::Unauthorized(_)),
+                    ) => return Err(error),
+                }
+            }
+        }
+        match (misconfigured, uncertain, &self.instance.ci.default) {
+            (Some(error), _, _) => Err(error),
+            (None, Some(reason), _) => Ok(CiMatch::Ambiguous(reason)),
+            (None, None, Some(id)) => Ok(CiMatch::Found { id: id.clone(), name: "the default".to_owned() }),
+            (None, None, None) => Ok(CiMatch::NotFound),
+        }
+    }
+
+    /// Tries every look-up with a value that no item has, and says which are of no use here.
+    pub(super) async fn check_ci(&self, nobody: &QueryValue) {
+        let rules = &self.instance.ci;
+        let mut outcomes = Vec::new();
+        for look_up in [&rules.arm_id, &rules.name] {
+            for table in &look_up.tables {
+                outcomes
+                    .push((table, self.items(table, &look_up.fields, std::slice::from_ref(nobody)).await));
+            }
+        }
+        if let Some(key) = &rules.tag_key {
+            outcomes.push((&TAGS, self.tagged(key, std::slice::from_ref(nobody)).await));
+        }
+        for (table, outcome) in outcomes {
+            if let Err(error) = outcome {
+                let table = table.as_str();
+                warn!(ci.table = table, %error, "cannot look configuration items up in {table}: change `ci`");
+            }
+        }
+    }
+
+    async fn look_up(&self, way: Way, candidate: &CiCandidate) -> Result<CiMatch, ConnectorError> {
+        let rules = &self.instance.ci;
+        match (way, candidate) {
+            (Way::ArmId, CiCandidate::ArmId(id)) => self.first(&rules.arm_id, id).await,
+            (Way::Name, CiCandidate::Name(name)) => self.first(&rules.name, name).await,
+            (Way::Tag, CiCandidate::ArmId(id)) => match &rules.tag_key {
+                Some(key) => Ok(certain(id, self.tagged(key, &spellings(id)).await?)),
+                None => Ok(CiMatch::NotFound),
+            },
+            (Way::ArmId | Way::Tag, CiCandidate::Name(_)) | (Way::Name, CiCandidate::ArmId(_)) => {
+                Ok(CiMatch::NotFound)
+            }
+        }
+    }
+
+    /// What the first table that knows the value makes of it.
+    async fn first(&self, look_up: &LookUp, value: &str) -> Result<CiMatch, ConnectorError> {
+        let mut misconfigured = None;
+        for table in &look_up.tables {
+            match self.items(table, &look_up.fields, &spellings(value)).await {
+                Ok(hits) if hits.is_empty() => {}
+                Ok(hits) => return Ok(certain(value, hits)),
+                // A class that this instance does not have, for one, says nothing about the next.
+                Err(error @ ConnectorError::Rejected(_)) => misconfigured = misconfigured.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        misconfigured.map_or(Ok(CiMatch::NotFound), Err)
+    }
+
+    /// The items of a class one of whose columns has one of the values.
+    async fn items(
+        &self,
+        table: &Identifier,
+        columns: &[Identifier],
+        values: &[QueryValue],
+    ) -> Result<Hits, ConnectorError> {
+        if values.is_empty() {
+            return Ok(Hits::new());
+        }
+        let query = Query::default().any(columns, values).and(ALIVE);
+        let asked: BTreeSet<&str> =
+            columns.iter().map(Identifier::as_str).chain(["sys_id", "name"]).collect();
+        let rows = self.search(table, &query, &asked.into_iter().collect::<Vec<_>>(), MAX_HITS).await?;
+        verify(table, columns, values, &rows)?;
+        Ok(rows.iter().map(|row| (row.text("sys_id").to_owned(), row.text("name").to_owned())).collect())
+    }
+
+    /// The items that carry this tag with one of the values.
+    async fn tagged(&self, key: &QueryValue, values: &[QueryValue]) -> Result<Hits, ConnectorError> {
+        if values.is_empty() {
+            return Ok(Hits::new());
+        }
+        let query = Query::default().any(&[TAG_KEY], std::slice::from_ref(key)).any(&[TAG_VALUE], values);
+        let columns = [
+            "key",
+            "value",
+            "configuration_item",
+            "configuration_item.name",
+            "configuration_item.install_status",
+        ];
+        let rows = self.search(&TAGS, &query, &columns, MAX_HITS).await?;
+        verify(&TAGS, &[TAG_KEY], std::slice::from_ref(key), &rows)?;
+        verify(&TAGS, &[TAG_VALUE], values, &rows)?;
+        let alive = |row: &&Row| !matches!(row.text("configuration_item.install_status"), "7" | "100");
+        let hit = |row: &Row| {
+            (row.text("configuration_item").to_owned(), row.text("configuration_item.name").to_owned())
+        };
+        Ok(rows.iter().filter(alive).map(hit).filter(|(id, _)| !id.is_empty()).collect())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    ArmId,
+    Name,
+    Tag,
+}
+
+/// The value as given and in lower case, since letter case counts on some databases; nothing if it
+/// cannot stand in a query.
+fn spellings(value: &str) -> Vec<QueryValue> {
+    let lower = value.to_lowercase();
+    let as_given = QueryValue::new(value);
+    let other = if lower == value { None } else { QueryValue::new(&lower) };
+    as_given.into_iter().chain(other).collect()
+}
+
+/// A condition on a column that does not exist is left out without a word, and every row matches.
+fn verify(
+    table: &Identifier,
+    columns: &[Identifier],
+    values: &[QueryValue],
+    rows: &[Row],
+) -> Result<(), ConnectorError> {
+    let wanted: Vec<String> = values.iter().map(|value| value.as_str().to_lowercase()).collect();
+    let fits =
+        |row: &Row| columns.iter().any(|column| wanted.contains(&row.text(column.as_str()).to_lowercase()));
+    if rows.iter().all(fits) {
+        return Ok(());
+    }
+    let columns: Vec<&str> = columns.iter().map(Identifier::as_str).collect();
+    Err(ConnectorError::Rejected(format!(
+        "table {} ignores a condition on {}: a column does not exist there or may not be read",
+        table.as_str(),
+        columns.join(", ")
+    )))
+}
+
+fn certain(value: &str, hits: Hits) -> CiMatch {
+    let ids: Vec<String> = hits.keys().cloned().collect();
+    let mut hits = hits.into_iter();
+    match (hits.next(), hits.next()) {
+        (None, _) => CiMatch::NotFound,
+        (Some((id, name)), None) => CiMatch::Found { id, name },
+        (Some(_), Some(_)) => CiMatch::Ambiguous(format!("{value} fits several items: {}", ids.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rows(value: serde_json::Value) -> Vec<Row> {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_row_counts_only_if_it_has_the_value_whatever_its_case() {
+        let columns = [Identifier::known("name"), Identifier::known("fqdn")];
+        let wanted = spellings("Web-07");
+        let check = |value| verify(&Identifier::known("cmdb_ci"), &columns, &wanted, &rows(value));
+        assert_eq!(check(json!([])), Ok(()));
+        assert_eq!(check(json!([{"name": "WEB-07"}, {"name": "x", "fqdn": "web-07"}])), Ok(()));
+        let error = check(json!([{"name": "web-07"}, {"name": "other"}])).unwrap_err();
+        assert!(error.to_string().contains("cmdb_ci ignores a condition on name, fqdn"), "{error}");
+    }
+
+    #[test]
+    fn only_a_single_item_is_certain() {
+        let hits = |ids: &[&str]| ids.iter().map(|id| ((*id).to_owned(), "n".to_owned())).collect::<Hits>();
+        assert_eq!(certain("v", hits(&[])), CiMatch::NotFound);
+        assert!(matches!(certain("v", hits(&["a"])), CiMatch::Found { id, .. } if id == "a"));
+        assert_eq!(
+            certain("v", hits(&["a", "b"])),
+            CiMatch::Ambiguous("v fits several items: a, b".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_value_is_spelled_as_given_and_in_lower_case() {
+        let texts = |value| spellings(value).iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>();
+        assert_eq!(texts("/A/b"), ["/A/b", "/a/b"]);
+        assert_eq!(texts("/a/b"), ["/a/b"]);
+        assert!(texts("a^b").is_empty());
+    }
+}

@@ -1,0 +1,346 @@
+//! `[targets.NAME.connector.servicenow]`: what an operator writes, and what the connector makes of it.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use shared::settings::{SettingsError, list, secret};
+use url::{Host, Url};
+
+use super::super::http::{Basic, ClientCredentials, Credentials};
+use super::query::{Identifier, QueryValue};
+
+/// One ServiceNow instance.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceNowSettings {
+    /// Where the instance lives, such as `https://example.service-now.com`; `/api/now` is appended.
+    pub base_url: String,
+    /// How to log in: exactly one of `auth.oauth` and `auth.basic`.
+    pub auth: AuthSettings,
+    /// The table of the tickets: `incident` or a table that extends it. Default `incident`.
+    #[serde(default = "incident")]
+    pub table: String,
+    /// The resolution code of resolved tickets, one of the instance's own list. Default `Solution provided`.
+    #[serde(default = "solution_provided")]
+    pub close_code: String,
+    /// Shown in a ticket as the system that its correlation id belongs to. Default `secure-export`.
+    #[serde(default = "secure_export")]
+    pub correlation_display: String,
+    /// Sends the credentials over plain HTTP to a host that is not this machine. Default `false`.
+    #[serde(default)]
+    pub danger_allow_http: bool,
+    /// How configuration items are found.
+    #[serde(default)]
+    pub ci: CiSettings,
+}
+
+/// The user of the integration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthSettings {
+    /// OAuth client credentials.
+    OAuth(OAuthSettings),
+    /// A user's name and password.
+    Basic(BasicSettings),
+}
+
+/// A client of the application registry, with an OAuth application user.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OAuthSettings {
+    pub client_id: String,
+    /// The secret, or `client_secret_file`.
+    pub client_secret: Option<SecretString>,
+    /// A file that holds the secret.
+    pub client_secret_file: Option<PathBuf>,
+    /// Where tokens are issued, below `base_url`. Default `/oauth_token.do`.
+    #[serde(default = "oauth_token_do")]
+    pub token_path: String,
+}
+
+/// Basic authentication.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BasicSettings {
+    pub username: String,
+    /// The password, or `password_file`.
+    pub password: Option<SecretString>,
+    /// A file that holds the password.
+    pub password_file: Option<PathBuf>,
+}
+
+/// Ways to find a configuration item, tried in this order: by Azure resource id, by name, by tag.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CiSettings {
+    /// Classes to search for an Azure resource id, one after the other until one has an item; an empty
+    /// list turns this way off. Default `cmdb_ci_vm_object`, `cmdb_ci_cloud_database`, `cmdb_ci_storage_account`.
+    #[serde(deserialize_with = "list")]
+    pub arm_id_tables: Vec<String>,
+    /// Columns of these classes, any of which may hold the id. Default `object_id`.
+    #[serde(deserialize_with = "list")]
+    pub arm_id_fields: Vec<String>,
+    /// Classes to search for a name, likewise. Default `cmdb_ci_server`, `cmdb_ci`.
+    #[serde(deserialize_with = "list")]
+    pub name_tables: Vec<String>,
+    /// Columns of these classes, any of which may hold the name. Default `name`, `fqdn`.
+    #[serde(deserialize_with = "list")]
+    pub name_fields: Vec<String>,
+    /// Key of the rows of `cmdb_key_value` whose value is an Azure resource id; empty turns this way off.
+    /// Default `azure_resource_id`.
+    pub tag_key: String,
+    /// `sys_id` of the item of a ticket for which none is found; empty for none. Default empty.
+    pub default: String,
+}
+
+impl Default for CiSettings {
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Self {
+            // The column is missing on `cmdb_ci` itself, where a query for it would match every row.
+            arm_id_tables: names(&["cmdb_ci_vm_object", "cmdb_ci_cloud_database", "cmdb_ci_storage_account"]),
+            arm_id_fields: names(&["object_id"]),
+            // Discovery makes a server and a virtual machine of the same name: the server comes first.
+            name_tables: names(&["cmdb_ci_server", "cmdb_ci"]),
+            name_fields: names(&["name", "fqdn"]),
+            tag_key: "azure_resource_id".to_owned(),
+            default: String::new(),
+        }
+    }
+}
+
+/// Checked settings: nothing in them needs a second look.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) base_url: Url,
+    pub(super) table: Identifier,
+    pub(super) close_code: String,
+    pub(super) correlation_display: String,
+    pub(super) ci: CiRules,
+}
+
+#[derive(Debug)]
+pub(super) struct CiRules {
+    pub(super) arm_id: LookUp,
+    pub(super) name: LookUp,
+    pub(super) tag_key: Option<QueryValue>,
+    pub(super) default: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct LookUp {
+    pub(super) tables: Vec<Identifier>,
+    pub(super) fields: Vec<Identifier>,
+}
+
+impl ServiceNowSettings {
+    /// The instance and who calls it; `name` is the path of these settings, for messages.
+    pub(super) fn check(self, name: &str) -> Result<(Instance, Credentials), SettingsError> {
+        let base_url = self.base_url(name)?;
+        let credentials = self.auth.check(&format!("{name}.auth"), &base_url)?;
+        if self.close_code.is_empty() {
+            return Err(SettingsError::Invalid(format!(
+                "{name}.close_code is empty: name a resolution code"
+            )));
+        }
+        let instance = Instance {
+            base_url,
+            table: identifier(&format!("{name}.table"), &self.table)?,
+            close_code: self.close_code,
+            correlation_display: self.correlation_display,
+            ci: self.ci.check(&format!("{name}.ci"))?,
+        };
+        Ok((instance, credentials))
+    }
+
+    fn base_url(&self, name: &str) -> Result<Url, SettingsError> {
+        let invalid = |what: &str| SettingsError::Invalid(format!("{name}.base_url {what}"));
+        let url = Url::parse(&self.base_url).map_err(|error| invalid(&format!("is not a URL: {error}")))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid("contains credentials: put them under auth"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid("must end with the host or a path"));
+        }
+        match url.scheme() {
+            "https" => Ok(url),
+            "http" if self.danger_allow_http || is_this_machine(&url) => Ok(url),
+            "http" => Err(invalid("would send credentials in the clear: use https")),
+            _ => Err(invalid("must begin with https://")),
+        }
+    }
+}
+
+impl AuthSettings {
+    fn check(self, name: &str, base_url: &Url) -> Result<Credentials, SettingsError> {
+        match self {
+            Self::OAuth(oauth) => {
+                let name = format!("{name}.oauth.client_secret");
+                let client_secret = secret(&name, oauth.client_secret, oauth.client_secret_file)?;
+                let mut token_url = base_url.clone();
+                let path = format!(
+                    "{}/{}",
+                    base_url.path().trim_end_matches('/'),
+                    oauth.token_path.trim_start_matches('/')
+                );
+                token_url.set_path(&path);
+                let client = ClientCredentials::new(token_url, oauth.client_id, client_secret);
+                Ok(Credentials::ClientCredentials(client))
+            }
+            Self::Basic(basic) => {
+                let name = format!("{name}.basic");
+                let password = secret(&format!("{name}.password"), basic.password, basic.password_file)?;
+                Ok(Credentials::Basic(Basic::new(&name, &basic.username, &password)?))
+            }
+        }
+    }
+}
+
+impl CiSettings {
+    fn check(self, name: &str) -> Result<CiRules, SettingsError> {
+        let tag_key = match self.tag_key.as_str() {
+            "" => None,
+            key => Some(QueryValue::new(key).ok_or_else(|| {
+                SettingsError::Invalid(format!("{name}.tag_key {key:?} cannot stand in a query"))
+            })?),
+        };
+        Ok(CiRules {
+            arm_id: look_up(&format!("{name}.arm_id"), &self.arm_id_tables, &self.arm_id_fields)?,
+            name: look_up(&format!("{name}.name"), &self.name_tables, &self.name_fields)?,
+            tag_key,
+            default: Some(self.default).filter(|sys_id| !sys_id.is_empty()),
+        })
+    }
+}
+
+fn look_up(name: &str, tables: &[String], fields: &[String]) -> Result<LookUp, SettingsError> {
+    if fields.is_empty() && !tables.is_empty() {
+        return Err(SettingsError::Invalid(format!("{name}_fields is empty: name a column of the tables")));
+    }
+    let identifiers = |key: &str, names: &[String]| -> Result<Vec<Identifier>, SettingsError> {
+        names.iter().map(|one| identifier(&format!("{name}_{key}"), one)).collect()
+    };
+    Ok(LookUp { tables: identifiers("tables", tables)?, fields: identifiers("fields", fields)? })
+}
+
+fn identifier(key: &str, name: &str) -> Result<Identifier, SettingsError> {
+    Identifier::parse(name).ok_or_else(|| {
+        SettingsError::Invalid(format!("{key}: {name:?} is no name of a table or column, such as cmdb_ci"))
+    })
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn incident() -> String {
+    "incident".to_owned()
+}
+
+fn solution_provided() -> String {
+    "Solution provided".to_owned()
+}
+
+fn secure_export() -> String {
+    "secure-export".to_owned()
+}
+
+fn oauth_token_do() -> String {
+    "/oauth_token.do".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(change: Value) -> Result<Instance, String> {
+        let mut settings = json!({
+            "base_url": "https://example.service-now.com",
+            "auth": {"basic": {"username": "u", "password": "p"}},
+        });
+        for (key, value) in change.as_object().unwrap() {
+            settings[key] = value.clone();
+        }
+        let settings: ServiceNowSettings =
+            serde_json::from_value(settings).map_err(|error| error.to_string())?;
+        settings.check("t.servicenow").map(|(instance, _)| instance).map_err(|error| error.to_string())
+    }
+
+    fn refuse(change: Value, expected: &str) {
+        let error = read(change).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_file_reads_as_documented() {
+        let file = r#"
+            base_url = "https://example.service-now.com"
+            close_code = "Resolved by caller"
+            [auth.oauth]
+            client_id = "c"
+            client_secret = "hush"
+            [ci]
+            default = "c0ffee"
+            name_tables = "cmdb_ci_server, cmdb_ci_appl, cmdb_ci"
+            name_fields = ["name"]
+        "#;
+        let settings: ServiceNowSettings = shared::settings::load(file, None).unwrap();
+        let (instance, _) = settings.check("t.servicenow").unwrap();
+        assert_eq!(instance.close_code, "Resolved by caller");
+        assert_eq!((instance.ci.name.tables.len(), instance.ci.name.fields.len()), (3, 1));
+        assert_eq!(instance.ci.default.as_deref(), Some("c0ffee"));
+    }
+
+    #[test]
+    fn an_address_and_a_user_are_enough() {
+        let instance = read(json!({})).unwrap();
+        assert_eq!(instance.table.as_str(), "incident");
+        assert_eq!(instance.close_code, "Solution provided");
+        assert_eq!(instance.ci.default, None);
+    }
+
+    #[test]
+    fn credentials_travel_in_the_clear_only_to_this_machine_or_on_demand() {
+        for url in ["http://127.0.0.1:8080/servicenow", "http://localhost", "http://[::1]:1"] {
+            assert!(read(json!({"base_url": url})).is_ok(), "{url}");
+        }
+        assert!(read(json!({"base_url": "http://itsm-simulator:1", "danger_allow_http": true})).is_ok());
+        refuse(json!({"base_url": "http://example.com"}), "t.servicenow.base_url would send credentials");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        refuse(json!({"base_url": "ftp://example.com"}), "https://");
+        refuse(json!({"base_url": "https://u:p@example.com"}), "put them under auth");
+        refuse(json!({"base_url": "https://example.com/?a=b"}), "must end with");
+        refuse(json!({"tabel": "incident"}), "tabel");
+        refuse(json!({"table": "incident?x"}), "t.servicenow.table");
+        refuse(json!({"auth": {"basic": {"username": "u"}}}), "t.servicenow.auth.basic.password");
+        refuse(json!({"auth": {"oauth": {"client_id": "c"}}}), "t.servicenow.auth.oauth.client_secret");
+        refuse(json!({"ci": {"tag_key": "a^b"}}), "t.servicenow.ci.tag_key");
+        refuse(json!({"ci": {"name_fields": []}}), "t.servicenow.ci.name_fields");
+        refuse(json!({"ci": {"name_tables": ["a b"]}}), "t.servicenow.ci.name_tables");
+    }
+
+    #[test]
+    fn a_way_to_find_items_can_be_turned_off() {
+        let instance = read(json!({"ci": {"name_tables": [], "tag_key": ""}})).unwrap();
+        assert!(instance.ci.name.tables.is_empty() && instance.ci.tag_key.is_none());
+        assert!(!instance.ci.arm_id.tables.is_empty());
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let settings = json!({"client_id": "c", "client_secret": "hush"});
+        let settings: OAuthSettings = serde_json::from_value(settings).unwrap();
+        assert!(!format!("{settings:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,60 @@
+//! Makes text from outside safe to pass on: no control characters, no more than a product takes.
+
+/// Stands where text was cut off.
+const ELLIPSIS: char = '…';
+
+/// The text as one line of at most `max_chars` characters.
+pub(super) fn line(text: &str, max_chars: usize) -> String {
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_control() || c == ' ').filter(|w| !w.is_empty()).collect();
+    truncate(&words.join(" "), max_chars)
+}
+
+/// The text with its line breaks and tabs but no other control characters, at most `max_chars` characters.
+pub(super) fn block(text: &str, max_chars: usize) -> String {
+    let kept: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    truncate(&kept, max_chars)
+}
+
+fn truncate(text: &str, max_chars: usize) -> String {
+    if text.chars().nth(max_chars).is_none() {
+        return text.to_owned();
+    }
+    // The second `take` is for a limit of nothing, which has no room for the ellipsis either.
+    text.chars().take(max_chars.saturating_sub(1)).chain([ELLIPSIS]).take(max_chars).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_line_has_no_breaks_and_a_block_keeps_them() {
+        assert_eq!(line("CPU\r\n high\u{7}\t now", 50), "CPU high now");
+        assert_eq!(block("CPU\r\n\thigh\u{1b}[31m", 50), "CPU\n\thigh[31m");
+    }
+
+    #[test]
+    fn what_is_cut_off_is_visible_and_counted_in_characters() {
+        assert_eq!(line("äöüß", 4), "äöüß");
+        assert_eq!(line("äöüßx", 4), "äöü…");
+        assert_eq!(line("xy", 0), "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_longer_than_its_limit(text in any::<String>(), max_chars in 0_usize..20) {
+            for fitted in [line(&text, max_chars), block(&text, max_chars)] {
+                prop_assert!(fitted.chars().count() <= max_chars);
+                prop_assert!(!fitted.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
+            }
+        }
+
+        #[test]
+        fn text_that_fits_is_left_alone(text in "[a-zäöü€🔥\n\t]{0,20}") {
+            prop_assert_eq!(block(&text, 20), text);
+        }
+    }
+}

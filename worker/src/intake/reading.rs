@@ -1,0 +1,89 @@
+//! A delivery, read: what it reports about which alert (pure).
+
+use jiff::Timestamp;
+use lapin::BasicProperties;
+use shared::alert::{Notification, ShapeError};
+use shared::message::{Message, MessageError};
+
+use crate::policy::view::AlertView;
+use crate::policy::{AlreadyResolved, Route, correlate, template};
+use crate::reconcile::alert::Report;
+use crate::store::alerts::{Heard, Identity};
+
+/// What one delivery says.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub identity: Identity,
+    pub report: Report,
+    pub heard: Heard,
+}
+
+/// Why a delivery is nothing that can be reconciled.
+#[derive(Debug, thiserror::Error)]
+pub enum Poison {
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+}
+
+/// Which ticket an alert belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    pub correlation_key: String,
+    /// What was wrong with the template of the key, if the plain key was taken.
+    pub fallback: Option<String>,
+}
+
+/// Reads a delivery.
+///
+/// # Errors
+/// When it is not a message of `ingest`, or its body is no alert.
+pub fn read(properties: &BasicProperties, body: &[u8]) -> Result<Reading, Poison> {
+    let message = Message::decode(properties, bytes::Bytes::copy_from_slice(body))?;
+    let notification = Notification::parse(&message.body)?;
+    let essentials = &notification.essentials;
+    let key = essentials.key(message.tenant_id);
+    let received_at =
+        Timestamp::from_microsecond(message.received_at.as_microsecond()).unwrap_or(message.received_at);
+    let identity = Identity {
+        key,
+        tenant_id: message.tenant_id,
+        alert_id: essentials.alert_id.to_string(),
+        alert_rule: essentials.alert_rule.as_deref().map(str::to_owned),
+    };
+    let heard = Heard {
+        notification_id: message.id,
+        alert: key,
+        condition: essentials.condition.as_str(),
+        received_at,
+        traceparent: message.traceparent.clone(),
+        deliveries: 1,
+        body: String::from_utf8_lossy(&message.body).into_owned(),
+    };
+    Ok(Reading { identity, report: Report::new(message.id, essentials, received_at), heard })
+}
+
+/// The ticket that the route gives an alert.
+///
+/// # Errors
+/// When the body is no alert; it was one when it was read.
+pub fn assign(route: &Route, reading: &Reading) -> Result<Assignment, ShapeError> {
+    let notification = Notification::parse(reading.heard.body.as_bytes())?;
+    let tenant_id = reading.identity.tenant_id;
+    let view = AlertView::new(tenant_id, &notification);
+    let rendered =
+        route.templates.render(&template::Template::CorrelationKey, &view, &template::TicketView::default());
+    let correlation_key = correlate::key(tenant_id, &route.target, &rendered.text);
+    Ok(Assignment { correlation_key, fallback: rendered.fallback })
+}
+
+/// Whether an alert in this state gets a ticket when it has none.
+#[must_use]
+pub fn needs_ticket(route: &Route, firing: bool) -> bool {
+    firing
+        || match route.already_resolved {
+            AlreadyResolved::Skip => false,
+            AlreadyResolved::Record => true,
+        }
+}

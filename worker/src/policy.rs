@@ -1,0 +1,157 @@
+//! The operator's rules (pure): which alerts share a ticket, what it says, how urgent it is, where it hangs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use shared::alert::Severity;
+use shared::settings::SettingsError;
+
+pub mod ci;
+pub mod correlate;
+pub mod template;
+pub mod view;
+
+use template::{Template, Templates};
+
+/// Section `[route]`, as written: which target gets the alerts, and as what.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSettings {
+    /// The name of a `[targets.NAME]` section.
+    pub target: String,
+    /// Template; alerts for which it gives the same text share a ticket.
+    pub correlation_key: String,
+    /// The same ticket is opened again when its alert fires within this time after it was resolved.
+    #[serde(with = "shared::settings::duration")]
+    pub reopen_window: Duration,
+    pub already_resolved: AlreadyResolved,
+    pub open: OpenTexts,
+    pub update: ChangeTexts,
+    pub resolve: ChangeTexts,
+    pub reopen: ChangeTexts,
+    /// Impact and urgency by severity: keys `sev0` to `sev4`, and `none` for alerts without one.
+    pub severity: BTreeMap<String, Weight>,
+}
+
+/// What an alert gets that is resolved before its ticket was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlreadyResolved {
+    /// No ticket; the ledger says why.
+    Skip,
+    /// A ticket for the record, resolved at once.
+    Record,
+}
+
+/// Templates of a new ticket.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenTexts {
+    pub summary: String,
+    pub description: String,
+    pub note: String,
+    /// Further fields by the ITSM's own names; the values are templates.
+    #[serde(default)]
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Templates of a change to a ticket.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeTexts {
+    pub note: String,
+    /// Further fields by the ITSM's own names; the values are templates.
+    #[serde(default)]
+    pub fields: BTreeMap<String, String>,
+}
+
+/// How much a ticket matters; 1 is the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weight {
+    pub impact: u8,
+    pub urgency: u8,
+}
+
+/// A route that can be followed: [`RouteSettings`], checked.
+#[derive(Debug)]
+pub struct Route {
+    pub name: &'static str,
+    pub target: String,
+    pub reopen_window: Duration,
+    pub already_resolved: AlreadyResolved,
+    pub templates: Templates,
+    severity: BTreeMap<Option<Severity>, Weight>,
+}
+
+impl Route {
+    /// Impact and urgency for a severity.
+    #[must_use]
+    pub fn weight(&self, severity: Option<Severity>) -> Weight {
+        const LEAST: Weight = Weight { impact: 3, urgency: 3 };
+        self.severity.get(&severity).or_else(|| self.severity.get(&None)).copied().unwrap_or(LEAST)
+    }
+}
+
+impl TryFrom<RouteSettings> for Route {
+    type Error = SettingsError;
+
+    fn try_from(raw: RouteSettings) -> Result<Self, SettingsError> {
+        let mut severity = BTreeMap::new();
+        for (key, weight) in &raw.severity {
+            severity.insert(severity_key(key)?, checked(key, *weight)?);
+        }
+        let templates = Templates::new(&raw)?;
+        Ok(Self {
+            name: "route",
+            target: raw.target,
+            reopen_window: raw.reopen_window,
+            already_resolved: raw.already_resolved,
+            templates,
+            severity,
+        })
+    }
+}
+
+impl RouteSettings {
+    /// Every template with the key it stands under.
+    fn templates(&self) -> Vec<(Template, &str)> {
+        let mut all = vec![
+            (Template::CorrelationKey, self.correlation_key.as_str()),
+            (Template::Summary, &self.open.summary),
+            (Template::Description, &self.open.description),
+        ];
+        for (transition, note, fields) in [
+            (template::Transition::Open, &self.open.note, &self.open.fields),
+            (template::Transition::Update, &self.update.note, &self.update.fields),
+            (template::Transition::Resolve, &self.resolve.note, &self.resolve.fields),
+            (template::Transition::Reopen, &self.reopen.note, &self.reopen.fields),
+        ] {
+            all.push((Template::Note(transition), note));
+            all.extend(
+                fields.iter().map(|(name, text)| (Template::Field(transition, name.clone()), text.as_str())),
+            );
+        }
+        all
+    }
+}
+
+fn severity_key(key: &str) -> Result<Option<Severity>, SettingsError> {
+    if key == "none" {
+        return Ok(None);
+    }
+    let known = Severity::ALL.into_iter().find(|severity| severity.as_str().eq_ignore_ascii_case(key));
+    match known {
+        Some(severity) => Ok(Some(severity)),
+        None => Err(SettingsError::Invalid(format!("route.severity.{key}: use sev0 to sev4, or none"))),
+    }
+}
+
+fn checked(key: &str, weight: Weight) -> Result<Weight, SettingsError> {
+    let known = 1..=5;
+    if known.contains(&weight.impact) && known.contains(&weight.urgency) {
+        return Ok(weight);
+    }
+    Err(SettingsError::Invalid(format!("route.severity.{key}: impact and urgency are 1 (highest) to 5")))
+}

@@ -1,0 +1,149 @@
+//! What the ledger wants of a ticket, given its alerts.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shared::alert::identity::AlertKey;
+
+/// What a ticket should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    Open,
+    Resolved,
+}
+
+/// The part of a stored ticket that the decision needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    pub wants: Wants,
+    pub fired_at: Timestamp,
+    pub resolved_at: Option<Timestamp>,
+    pub shown_alert: AlertKey,
+    /// Whether the ITSM has, or may have, a work item for it.
+    pub exists: bool,
+    /// Whether the ITSM is known to have closed it.
+    pub closed: bool,
+}
+
+/// What is known of the alerts of a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Members {
+    pub any_firing: bool,
+    /// The newest firing of any of them.
+    pub fired_at: Timestamp,
+    /// The newest resolution of any of them.
+    pub resolved_at: Option<Timestamp>,
+    /// The one whose text the ticket carries: a firing one before others, then the newest.
+    pub shown: AlertKey,
+}
+
+/// What to do with a stored ticket.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It is as it should be.
+    Keep,
+    /// It should become this.
+    Change(Ticket),
+    /// It fired again too late to be reopened: another ticket takes its place.
+    Replace,
+}
+
+/// Compares a ticket with its alerts. `reopen_window` is the longest time between a resolution and the next firing
+/// for which the same ticket is opened again.
+pub fn decide(ticket: &Ticket, members: &Members, reopen_window: Duration) -> Decision {
+    let wants = if members.any_firing { Wants::Open } else { Wants::Resolved };
+    let reopens = ticket.wants == Wants::Resolved && wants == Wants::Open;
+    if reopens && ticket.exists && (ticket.closed || !within(ticket, members, reopen_window)) {
+        return Decision::Replace;
+    }
+    let wanted = Ticket {
+        wants,
+        fired_at: members.fired_at,
+        resolved_at: members.resolved_at,
+        shown_alert: members.shown,
+        ..*ticket
+    };
+    if wanted == *ticket { Decision::Keep } else { Decision::Change(wanted) }
+}
+
+fn within(ticket: &Ticket, members: &Members, reopen_window: Duration) -> bool {
+    let Some(resolved_at) = ticket.resolved_at else { return true };
+    let quiet = members.fired_at.duration_since(resolved_at);
+    Duration::try_from(quiet).is_ok_and(|quiet| quiet <= reopen_window) || quiet.is_negative()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn ticket(wants: Wants) -> Ticket {
+        Ticket {
+            wants,
+            fired_at: at(100),
+            resolved_at: (wants == Wants::Resolved).then(|| at(200)),
+            shown_alert: AlertKey([1; 32]),
+            exists: true,
+            closed: false,
+        }
+    }
+
+    fn members(any_firing: bool, fired: i64, resolved: Option<i64>) -> Members {
+        Members { any_firing, fired_at: at(fired), resolved_at: resolved.map(at), shown: AlertKey([1; 32]) }
+    }
+
+    fn wanted(decision: Decision) -> Wants {
+        match decision {
+            Decision::Change(ticket) => ticket.wants,
+            Decision::Keep | Decision::Replace => panic!("no change: {decision:?}"),
+        }
+    }
+
+    #[test]
+    fn a_ticket_stays_open_while_any_of_its_alerts_fires() {
+        assert_eq!(decide(&ticket(Wants::Open), &members(true, 100, None), HOUR), Decision::Keep);
+        let one_resolved = decide(&ticket(Wants::Open), &members(true, 100, Some(150)), HOUR);
+        assert_eq!(wanted(one_resolved), Wants::Open);
+        let all_resolved = decide(&ticket(Wants::Open), &members(false, 100, Some(150)), HOUR);
+        assert_eq!(wanted(all_resolved), Wants::Resolved);
+    }
+
+    #[test]
+    fn a_firing_within_the_window_opens_the_same_ticket_again() {
+        let again = decide(&ticket(Wants::Resolved), &members(true, 200 + 3600, Some(200)), HOUR);
+        assert_eq!(wanted(again), Wants::Open);
+    }
+
+    #[test]
+    fn a_firing_after_the_window_gets_a_new_ticket() {
+        let late = members(true, 200 + 3601, Some(200));
+        assert_eq!(decide(&ticket(Wants::Resolved), &late, HOUR), Decision::Replace);
+    }
+
+    #[test]
+    fn a_ticket_that_was_never_made_is_used_whenever_the_alert_fires_again() {
+        let unmade = Ticket { exists: false, ..ticket(Wants::Resolved) };
+        assert_eq!(wanted(decide(&unmade, &members(true, 999_999, Some(200)), HOUR)), Wants::Open);
+    }
+
+    #[test]
+    fn a_ticket_that_the_itsm_closed_is_never_opened_again() {
+        let closed = Ticket { closed: true, ..ticket(Wants::Resolved) };
+        assert_eq!(decide(&closed, &members(true, 201, Some(200)), HOUR), Decision::Replace);
+    }
+
+    #[test]
+    fn hearing_the_same_twice_changes_nothing_the_second_time() {
+        let Decision::Change(once) = decide(&ticket(Wants::Open), &members(false, 100, Some(150)), HOUR)
+        else {
+            panic!("the first time must change it")
+        };
+        assert_eq!(decide(&once, &members(false, 100, Some(150)), HOUR), Decision::Keep);
+    }
+}

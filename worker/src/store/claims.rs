@@ -1,0 +1,188 @@
+//! Claiming due tickets: a lease with a fencing number, never a lock held across a call to the ITSM.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff_sqlx::Timestamp as SqlTimestamp;
+use sqlx::{FromRow, PgPool};
+use uuid::Uuid;
+
+use super::tickets::wants;
+use crate::connector::WorkItemState;
+use crate::reconcile::ticket::Wants;
+
+/// A ticket that belongs to this worker until its lease ends.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub ticket_id: Uuid,
+    pub lease_number: i64,
+    /// Of what is wanted; a later one means that it changed meanwhile.
+    pub version: i64,
+    pub correlation_id: String,
+    pub wants: Wants,
+    pub fired_at: Timestamp,
+    /// A create may have been sent under an earlier lease.
+    pub create_attempted: bool,
+    pub item: Option<Item>,
+    pub ci: Option<Ci>,
+    pub failing_for: Duration,
+    pub last_wait: Duration,
+    /// What the text of the ticket is taken from.
+    pub source: Source,
+}
+
+/// The work item as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    pub id: String,
+    pub number: String,
+    pub state: WorkItemState,
+    pub told_through: Timestamp,
+}
+
+/// The configuration item of a ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ci {
+    Bound {
+        id: String,
+        name: String,
+    },
+    /// Why there is none.
+    Missing(String),
+}
+
+/// The notifications that the texts of a ticket are written from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub tenant_id: Uuid,
+    pub alert_id: String,
+    /// The body of the newest Fired.
+    pub fired: Option<String>,
+    /// The body of the newest Resolved.
+    pub resolved: Option<String>,
+    /// The number of the ticket that this one follows.
+    pub follows: Option<String>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    ticket_id: Uuid,
+    lease_number: i64,
+    version: i64,
+    correlation_id: String,
+    wants: String,
+    fired_at: SqlTimestamp,
+    attempted: bool,
+    external_id: Option<String>,
+    external_number: Option<String>,
+    synced: String,
+    told_through: Option<SqlTimestamp>,
+    ci_id: Option<String>,
+    ci_name: Option<String>,
+    ci_missing: Option<String>,
+    failing_ms: i64,
+    retry_ms: i64,
+    tenant_id: Uuid,
+    alert_id: String,
+    fired_body: Option<String>,
+    resolved_body: Option<String>,
+    follows_number: Option<String>,
+}
+
+/// Takes up to `limit` due tickets of a target that is not at rest; a single one while it is failing, to try it.
+///
+/// The claim also commits "create attempted" for those without a work item, so that no create is ever sent
+/// without the ledger knowing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn claim_due(
+    pool: &PgPool,
+    target: &str,
+    limit: usize,
+    lease: Duration,
+    worker: &str,
+) -> Result<Vec<Claim>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "WITH target AS (
+             SELECT coalesce(max(failures), 0) > 0 AS failing, coalesce(max(paused_until) > now(), false) AS paused
+             FROM targets WHERE target = $1
+         ), due AS (
+             SELECT ticket_id, create_attempted_at IS NOT NULL AS attempted
+             FROM tickets
+             WHERE target = $1 AND due_at <= now() AND (lease_until IS NULL OR lease_until < now())
+               AND NOT (SELECT paused FROM target)
+             ORDER BY due_at
+             LIMIT (SELECT CASE WHEN failing THEN 1 ELSE $2 END FROM target)
+             FOR UPDATE SKIP LOCKED
+         ), claimed AS (
+             UPDATE tickets t
+             SET lease_number = t.lease_number + 1, lease_until = now() + $3 * interval '1 millisecond', leased_by = $4,
+                 create_attempted_at =
+                     CASE WHEN t.external_id IS NULL THEN coalesce(t.create_attempted_at, now()) END
+             FROM due WHERE t.ticket_id = due.ticket_id
+             RETURNING t.*, due.attempted
+         )
+         SELECT c.ticket_id, c.lease_number, c.version, c.correlation_id, c.wants, c.fired_at, c.attempted,
+                c.external_id, c.external_number, c.synced, c.told_through, c.ci_id, c.ci_name, c.ci_missing,
+                coalesce((extract(epoch FROM now() - c.failing_since) * 1000)::bigint, 0) AS failing_ms, c.retry_ms,
+                a.tenant_id, a.alert_id, f.body AS fired_body, r.body AS resolved_body,
+                p.external_number AS follows_number
+         FROM claimed c
+         JOIN alerts a ON a.alert_key = c.shown_alert
+         LEFT JOIN notifications f ON f.notification_id = a.fired_notification
+         LEFT JOIN notifications r ON r.notification_id = a.resolved_notification
+         LEFT JOIN tickets p ON p.ticket_id = c.follows",
+    )
+    .bind(target)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .bind(f64::from(u32::try_from(lease.as_millis()).unwrap_or(u32::MAX)))
+    .bind(worker)
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter().map(Row::claim).collect()
+}
+
+impl Row {
+    fn claim(self) -> Result<Claim, sqlx::Error> {
+        let state = match self.synced.as_str() {
+            "none" => None,
+            "open" => Some(WorkItemState::Open),
+            "resolved" => Some(WorkItemState::Resolved),
+            "closed" => Some(WorkItemState::Closed),
+            other => return Err(sqlx::Error::Decode(format!("a ticket cannot be `{other}`").into())),
+        };
+        let item = state.zip(self.external_id).map(|(state, id)| Item {
+            id,
+            number: self.external_number.unwrap_or_default(),
+            state,
+            told_through: self.told_through.map_or(Timestamp::UNIX_EPOCH, SqlTimestamp::to_jiff),
+        });
+        let ci = match (self.ci_id, self.ci_missing) {
+            (Some(id), _) => Some(Ci::Bound { id, name: self.ci_name.unwrap_or_default() }),
+            (None, Some(reason)) => Some(Ci::Missing(reason)),
+            (None, None) => None,
+        };
+        let milliseconds = |value: i64| Duration::from_millis(value.try_into().unwrap_or(0));
+        Ok(Claim {
+            ticket_id: self.ticket_id,
+            lease_number: self.lease_number,
+            version: self.version,
+            correlation_id: self.correlation_id,
+            wants: wants(&self.wants)?,
+            fired_at: self.fired_at.to_jiff(),
+            create_attempted: self.attempted,
+            item,
+            ci,
+            failing_for: milliseconds(self.failing_ms),
+            last_wait: milliseconds(self.retry_ms),
+            source: Source {
+                tenant_id: self.tenant_id,
+                alert_id: self.alert_id,
+                fired: self.fired_body,
+                resolved: self.resolved_body,
+                follows: self.follows_number,
+            },
+        })
+    }
+}

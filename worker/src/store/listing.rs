@@ -1,0 +1,192 @@
+//! What an operator sees of the ledger, and the one thing that he does to it.
+
+use jiff_sqlx::Timestamp as SqlTimestamp;
+use serde::{Serialize, Serializer};
+use sqlx::{FromRow, PgPool};
+use uuid::Uuid;
+
+/// Which tickets to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// One of the states of [`TicketLine::state`].
+    pub state: Option<String>,
+    pub target: Option<String>,
+    pub ticket_id: Option<Uuid>,
+    pub limit: u32,
+}
+
+/// A ticket in a list.
+#[derive(Debug, FromRow, Serialize)]
+pub struct TicketLine {
+    pub ticket_id: Uuid,
+    pub target: String,
+    pub number: Option<String>,
+    /// `pending`, `open`, `resolved`, `closed`, `parked`, `not_needed` or `ended`.
+    pub state: String,
+    pub wants: String,
+    pub ci: Option<String>,
+    pub rule: Option<String>,
+    #[serde(serialize_with = "instant")]
+    pub fired_at: SqlTimestamp,
+    /// Why it is in this state, where that is not plain.
+    pub reason: Option<String>,
+    pub correlation_id: String,
+}
+
+/// An alert that a ticket stands for.
+#[derive(Debug, FromRow, Serialize)]
+pub struct AlertLine {
+    pub alert_id: String,
+    pub firing: bool,
+    pub notifications: i64,
+    pub deliveries: i64,
+}
+
+/// A call made for a ticket.
+#[derive(Debug, FromRow, Serialize)]
+pub struct AttemptLine {
+    #[serde(serialize_with = "instant")]
+    pub started_at: SqlTimestamp,
+    pub duration_ms: i32,
+    pub worker: String,
+    pub action: String,
+    pub outcome: String,
+    pub detail: Option<String>,
+}
+
+/// An alert without a ticket.
+#[derive(Debug, FromRow, Serialize)]
+pub struct WithoutTicket {
+    pub alert_id: String,
+    pub reason: String,
+}
+
+/// The tickets that the filter lets through, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tickets(pool: &PgPool, filter: &Filter) -> Result<Vec<TicketLine>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT * FROM (
+             SELECT t.ticket_id, t.target, t.external_number AS number, t.wants, a.alert_rule AS rule, t.fired_at,
+                    coalesce(t.ci_name, t.ci_missing) AS ci, t.correlation_id,
+                    CASE WHEN t.ended_at IS NOT NULL THEN 'ended'
+                         WHEN t.parked_at IS NOT NULL THEN 'parked'
+                         WHEN t.due_at IS NOT NULL THEN 'pending'
+                         WHEN t.synced = 'none' THEN 'not_needed'
+                         ELSE t.synced END AS state,
+                    coalesce(t.last_error, t.end_reason, t.settled_reason) AS reason
+             FROM tickets t JOIN alerts a ON a.alert_key = t.shown_alert) listed
+         WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR target = $2)
+           AND ($3::uuid IS NULL OR ticket_id = $3)
+         ORDER BY ticket_id DESC LIMIT $4",
+    )
+    .bind(&filter.state)
+    .bind(&filter.target)
+    .bind(filter.ticket_id)
+    .bind(i64::from(filter.limit))
+    .fetch_all(pool)
+    .await
+}
+
+/// The tickets with this id, number or correlation id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(pool: &PgPool, name: &str) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT ticket_id FROM tickets WHERE ticket_id::text = $1 OR external_number = $1 OR correlation_id = $1",
+    )
+    .bind(name)
+    .fetch_all(pool)
+    .await
+}
+
+/// The alerts of a ticket and how often each was heard.
+///
+/// # Errors
+/// When the database fails.
+pub async fn alerts(pool: &PgPool, ticket_id: Uuid) -> Result<Vec<AlertLine>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT a.alert_id, a.firing, count(n.*) AS notifications, coalesce(sum(n.deliveries), 0)::bigint AS deliveries
+         FROM ticket_alerts JOIN alerts a USING (alert_key) LEFT JOIN notifications n USING (alert_key)
+         WHERE ticket_id = $1 GROUP BY a.alert_key ORDER BY a.alert_id",
+    )
+    .bind(ticket_id)
+    .fetch_all(pool)
+    .await
+}
+
+/// The calls made for a ticket, in order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn attempts(pool: &PgPool, ticket_id: Uuid) -> Result<Vec<AttemptLine>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT started_at, duration_ms, worker, action, outcome, detail
+         FROM attempts WHERE ticket_id = $1 ORDER BY attempt_id",
+    )
+    .bind(ticket_id)
+    .fetch_all(pool)
+    .await
+}
+
+/// Alerts that have no ticket, and why.
+///
+/// # Errors
+/// When the database fails.
+pub async fn without_ticket(pool: &PgPool, limit: u32) -> Result<Vec<WithoutTicket>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT alert_id, no_ticket_reason AS reason FROM alerts a
+         WHERE no_ticket_reason IS NOT NULL
+           AND NOT EXISTS (SELECT FROM ticket_alerts m WHERE m.alert_key = a.alert_key)
+         ORDER BY first_heard_at DESC LIMIT $1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await
+}
+
+/// Makes a parked or waiting ticket due now, as if it had never failed; answers whether there was one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn retry(pool: &PgPool, ticket_id: Uuid) -> Result<bool, sqlx::Error> {
+    let due = sqlx::query(
+        "UPDATE tickets SET due_at = now(), parked_at = NULL, failing_since = NULL, retry_ms = 0
+         WHERE ticket_id = $1 AND ended_at IS NULL AND (parked_at IS NOT NULL OR due_at IS NOT NULL)",
+    );
+    Ok(due.bind(ticket_id).execute(pool).await?.rows_affected() > 0)
+}
+
+/// How many open tickets there are of each target and state: what the metrics show.
+#[derive(Debug, FromRow)]
+pub struct Backlog {
+    pub target: String,
+    pub due: i64,
+    pub parked: i64,
+    pub without_ci: i64,
+    /// Seconds since the oldest due ticket became due.
+    pub oldest_due_s: f64,
+}
+
+/// The backlog of each target.
+///
+/// # Errors
+/// When the database fails.
+pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT target, count(*) FILTER (WHERE due_at <= now()) AS due,
+                count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
+                count(*) FILTER (WHERE ci_missing IS NOT NULL AND synced = 'open') AS without_ci,
+                coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at <= now())), 0)::float8 AS oldest_due_s
+         FROM tickets WHERE ended_at IS NULL AND (due_at IS NOT NULL OR parked_at IS NOT NULL OR ci_missing IS NOT NULL)
+         GROUP BY target",
+    )
+    .fetch_all(pool)
+    .await
+}
+
+fn instant<S: Serializer>(at: &SqlTimestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&at.to_jiff())
+}

@@ -1,0 +1,93 @@
+//! Recording what became of claimed tickets, many in one transaction.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+/// What became of one claimed ticket.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    pub ticket_id: Uuid,
+    pub lease_number: i64,
+    /// The version that was acted on.
+    pub version: i64,
+    pub external_id: Option<String>,
+    pub external_number: Option<String>,
+    /// `none`, `open`, `resolved` or `closed`.
+    pub synced: &'static str,
+    pub told_through: Option<Timestamp>,
+    pub ci_id: Option<String>,
+    pub ci_name: Option<String>,
+    pub ci_missing: Option<String>,
+    /// A create may have been sent, and nobody knows what became of it.
+    pub create_unsure: bool,
+    /// Milliseconds until it is tried again; none when it succeeded or is parked.
+    pub retry_ms: Option<u64>,
+    pub park: bool,
+    pub error: Option<String>,
+    pub settled_reason: Option<&'static str>,
+}
+
+/// One call made for a ticket.
+#[derive(Debug, Clone, Serialize)]
+pub struct Attempt {
+    pub ticket_id: Uuid,
+    pub lease_number: i64,
+    pub worker: String,
+    pub started_at: Timestamp,
+    pub duration_ms: u32,
+    pub action: &'static str,
+    pub outcome: &'static str,
+    pub detail: Option<String>,
+}
+
+/// Writes outcomes whose lease is still ours; answers which those were, and whether each is due again at once
+/// because something else is wanted by now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record(
+    connection: &mut PgConnection,
+    outcomes: &[Outcome],
+) -> Result<Vec<(Uuid, bool)>, sqlx::Error> {
+    sqlx::query_as(
+        "UPDATE tickets t
+         SET external_id = o.external_id, external_number = o.external_number, synced = o.synced,
+             told_through = o.told_through, ci_id = o.ci_id, ci_name = o.ci_name, ci_missing = o.ci_missing,
+             create_attempted_at = CASE WHEN o.create_unsure THEN t.create_attempted_at END,
+             lease_until = NULL, leased_by = NULL,
+             failing_since = CASE WHEN o.error IS NOT NULL THEN coalesce(t.failing_since, now()) END,
+             retry_ms = coalesce(o.retry_ms, 0), last_error = o.error,
+             parked_at = CASE WHEN o.park THEN now() END,
+             settled_reason = o.settled_reason,
+             due_at = CASE WHEN o.park THEN NULL
+                           WHEN o.retry_ms IS NOT NULL THEN now() + o.retry_ms * interval '1 millisecond'
+                           WHEN t.version > o.version THEN now() END
+         FROM jsonb_to_recordset($1) AS o (ticket_id uuid, lease_number bigint, version bigint, external_id text,
+              external_number text, synced text, told_through timestamptz, ci_id text, ci_name text, ci_missing text,
+              create_unsure boolean, retry_ms bigint, park boolean, error text, settled_reason text)
+         WHERE t.ticket_id = o.ticket_id AND t.lease_number = o.lease_number AND t.ended_at IS NULL
+         RETURNING t.ticket_id, coalesce(t.due_at <= now(), false)",
+    )
+    .bind(Json(outcomes))
+    .fetch_all(connection)
+    .await
+}
+
+/// Keeps the calls made.
+///
+/// # Errors
+/// When the database fails.
+pub async fn keep_attempts(connection: &mut PgConnection, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO attempts (ticket_id, lease_number, worker, started_at, duration_ms, action, outcome, detail)
+         SELECT * FROM jsonb_to_recordset($1) AS a (ticket_id uuid, lease_number bigint, worker text,
+                       started_at timestamptz, duration_ms integer, action text, outcome text, detail text)",
+    )
+    .bind(Json(attempts))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

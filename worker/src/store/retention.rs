@@ -1,0 +1,52 @@
+//! Forgetting what is old, and finding what was left lying. A few rows at a time, so that nobody waits.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+/// Rows that one statement removes at most.
+const PER_STATEMENT: i64 = 5_000;
+
+/// Removes calls made before the retention; answers how many.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_attempts(pool: &PgPool, retention: Duration) -> Result<u64, sqlx::Error> {
+    let gone = sqlx::query(
+        "DELETE FROM attempts WHERE attempt_id IN (
+             SELECT attempt_id FROM attempts WHERE started_at < now() - $1 * interval '1 second' LIMIT $2)",
+    );
+    Ok(gone.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
+}
+
+/// Removes notifications heard before the retention, but none that the text of an open ticket is taken from.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_notifications(pool: &PgPool, retention: Duration) -> Result<u64, sqlx::Error> {
+    let gone = sqlx::query(
+        "DELETE FROM notifications WHERE notification_id IN (
+             SELECT n.notification_id FROM notifications n JOIN alerts a USING (alert_key)
+             WHERE n.received_at < now() - $1 * interval '1 second'
+               AND NOT (n.notification_id IN (a.fired_notification, a.resolved_notification)
+                        AND EXISTS (SELECT FROM ticket_alerts JOIN tickets t USING (ticket_id)
+                                    WHERE alert_key = a.alert_key AND t.ended_at IS NULL
+                                      AND (t.wants = 'open' OR t.due_at IS NOT NULL OR t.parked_at IS NOT NULL)))
+             LIMIT $2)",
+    );
+    Ok(gone.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
+}
+
+/// Makes tickets due whose work item is not as wanted although nobody is to act: none should be.
+///
+/// # Errors
+/// When the database fails.
+pub async fn repair(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let repaired = sqlx::query(
+        "UPDATE tickets SET due_at = now()
+         WHERE ended_at IS NULL AND due_at IS NULL AND parked_at IS NULL
+           AND ((wants = 'open' AND (synced = 'none' OR fired_at > told_through))
+                OR (wants = 'resolved' AND synced = 'open'))",
+    );
+    Ok(repaired.execute(pool).await?.rows_affected())
+}

@@ -1,0 +1,282 @@
+//! Tickets, as the intake sees them: which there are, which alerts they stand for, what is wanted of them.
+
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
+use shared::alert::identity::AlertKey;
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use crate::reconcile::ticket::{Members, Ticket, Wants};
+
+/// Channel of LISTEN/NOTIFY; the payload is the target that has tickets due.
+pub const CHANNEL_DUE: &str = "tickets_due";
+
+/// A ticket that an alert asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub alert: AlertKey,
+    pub target: String,
+    pub route: &'static str,
+    pub correlation_key: String,
+    pub ticket: Ticket,
+}
+
+#[derive(FromRow)]
+struct Row {
+    ticket_id: Uuid,
+    wants: String,
+    fired_at: SqlTimestamp,
+    resolved_at: Option<SqlTimestamp>,
+    shown_alert: Vec<u8>,
+    exists: bool,
+    closed: bool,
+}
+
+#[derive(FromRow)]
+struct MembersRow {
+    ticket_id: Uuid,
+    any_firing: bool,
+    fired_at: Option<SqlTimestamp>,
+    resolved_at: Option<SqlTimestamp>,
+    shown: Vec<u8>,
+}
+
+/// Which of these alerts have an open ticket in the ledger.
+///
+/// # Errors
+/// When the database fails.
+pub async fn alerts_with_ticket(
+    connection: &mut PgConnection,
+    alerts: &[AlertKey],
+) -> Result<Vec<AlertKey>, sqlx::Error> {
+    let keys: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT DISTINCT alert_key FROM ticket_alerts JOIN tickets USING (ticket_id)
+         WHERE alert_key = ANY($1) AND ended_at IS NULL",
+    )
+    .bind(bytes(alerts))
+    .fetch_all(connection)
+    .await?;
+    keys.iter().map(|bytes| key(bytes)).collect()
+}
+
+/// Makes the tickets for keys that have none; what another worker made meanwhile stands. Sorted by key, so that
+/// two workers wait for each other instead of deadlocking.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ensure(connection: &mut PgConnection, wanted: &[&Wanted]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO tickets (ticket_id, target, route, correlation_key, ordinal, follows,
+                              wants, fired_at, resolved_at, shown_alert, due_at)
+         SELECT u.ticket_id, u.target, u.route, u.correlation_key, coalesce(last.ordinal, 0) + 1, last.ticket_id,
+                u.wants, u.fired_at, u.resolved_at, u.shown_alert, now()
+         FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+                     $7::timestamptz[], $8::bytea[])
+              AS u (ticket_id, target, route, correlation_key, wants, fired_at, resolved_at, shown_alert)
+         LEFT JOIN LATERAL (SELECT ordinal, ticket_id FROM tickets t
+                            WHERE t.target = u.target AND t.correlation_key = u.correlation_key
+                            ORDER BY ordinal DESC LIMIT 1) last ON true
+         ORDER BY u.target, u.correlation_key
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(wanted.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| one.target.as_str()).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| one.route).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| one.correlation_key.as_str()).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| text(one.ticket.wants)).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| one.ticket.fired_at.to_sqlx()).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| one.ticket.resolved_at.map(ToSqlx::to_sqlx)).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| one.ticket.shown_alert.0.to_vec()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Makes the alerts members of the open tickets of their keys; answers how many have one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn join(connection: &mut PgConnection, wanted: &[Wanted]) -> Result<u64, sqlx::Error> {
+    let joined = sqlx::query(
+        "INSERT INTO ticket_alerts (ticket_id, alert_key)
+         SELECT t.ticket_id, u.alert_key
+         FROM UNNEST($1::bytea[], $2::text[], $3::text[]) AS u (alert_key, target, correlation_key)
+         JOIN tickets t ON t.target = u.target AND t.correlation_key = u.correlation_key AND t.ended_at IS NULL",
+    )
+    .bind(wanted.iter().map(|one| one.alert.0.to_vec()).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| one.target.as_str()).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| one.correlation_key.as_str()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(joined.rows_affected())
+}
+
+/// The open tickets of these alerts, locked until the transaction ends.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_of(
+    connection: &mut PgConnection,
+    alerts: &[AlertKey],
+) -> Result<Vec<(Uuid, Ticket)>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT ticket_id, wants, fired_at, resolved_at, shown_alert,
+                external_id IS NOT NULL OR create_attempted_at IS NOT NULL AS exists, synced = 'closed' AS closed
+         FROM tickets
+         WHERE ended_at IS NULL
+           AND ticket_id IN (SELECT ticket_id FROM ticket_alerts WHERE alert_key = ANY($1))
+         ORDER BY ticket_id FOR UPDATE",
+    )
+    .bind(bytes(alerts))
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.ticket_id, row.ticket()?))).collect()
+}
+
+/// What is known of the alerts of these tickets.
+///
+/// # Errors
+/// When the database fails.
+pub async fn members(
+    connection: &mut PgConnection,
+    tickets: &[Uuid],
+) -> Result<Vec<(Uuid, Members)>, sqlx::Error> {
+    let rows: Vec<MembersRow> = sqlx::query_as(
+        "SELECT ticket_id, bool_or(firing) AS any_firing, max(fired_at) AS fired_at,
+                max(resolved_through) AS resolved_at,
+                (array_agg(alert_key ORDER BY firing DESC, fired_at DESC NULLS LAST, alert_key))[1] AS shown
+         FROM ticket_alerts JOIN alerts USING (alert_key)
+         WHERE ticket_id = ANY($1) GROUP BY ticket_id",
+    )
+    .bind(tickets)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let members = Members {
+                any_firing: row.any_firing,
+                fired_at: row.fired_at.map(SqlTimestamp::to_jiff).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+                resolved_at: row.resolved_at.map(SqlTimestamp::to_jiff),
+                shown: key(&row.shown)?,
+            };
+            Ok((row.ticket_id, members))
+        })
+        .collect()
+}
+
+/// Writes what is wanted of tickets, and makes them due; one that is parked waits for its operator.
+///
+/// # Errors
+/// When the database fails.
+pub async fn change(connection: &mut PgConnection, tickets: &[(Uuid, Ticket)]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE tickets t
+         SET wants = u.wants, fired_at = u.fired_at, resolved_at = u.resolved_at, shown_alert = u.shown_alert,
+             version = t.version + 1, settled_reason = NULL,
+             due_at = CASE WHEN t.parked_at IS NULL THEN coalesce(t.due_at, now()) END
+         FROM UNNEST($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bytea[])
+              AS u (ticket_id, wants, fired_at, resolved_at, shown_alert)
+         WHERE t.ticket_id = u.ticket_id",
+    )
+    .bind(tickets.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(tickets.iter().map(|(_, ticket)| text(ticket.wants)).collect::<Vec<_>>())
+    .bind(tickets.iter().map(|(_, ticket)| ticket.fired_at.to_sqlx()).collect::<Vec<_>>())
+    .bind(tickets.iter().map(|(_, ticket)| ticket.resolved_at.map(ToSqlx::to_sqlx)).collect::<Vec<_>>())
+    .bind(tickets.iter().map(|(_, ticket)| ticket.shown_alert.0.to_vec()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends a ticket; another one takes over its key and those of its alerts that fire.
+///
+/// # Errors
+/// When the database fails.
+pub async fn replace(
+    connection: &mut PgConnection,
+    ticket_id: Uuid,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    let ended = sqlx::query(
+        "UPDATE tickets SET ended_at = now(), end_reason = $2, due_at = NULL, lease_until = NULL, parked_at = NULL
+         WHERE ticket_id = $1 AND ended_at IS NULL",
+    )
+    .bind(ticket_id)
+    .bind(reason)
+    .execute(&mut *connection)
+    .await?;
+    if ended.rows_affected() == 0 {
+        return Ok(());
+    }
+    let successor = Uuid::now_v7();
+    let made = sqlx::query(
+        "INSERT INTO tickets (ticket_id, target, route, correlation_key, ordinal, follows,
+                              wants, fired_at, shown_alert, due_at)
+         SELECT $2, t.target, t.route, t.correlation_key, t.ordinal + 1, t.ticket_id, 'open', a.fired_at, a.alert_key, now()
+         FROM tickets t JOIN ticket_alerts USING (ticket_id) JOIN alerts a USING (alert_key)
+         WHERE t.ticket_id = $1 AND a.firing ORDER BY a.fired_at DESC, a.alert_key LIMIT 1",
+    )
+    .bind(ticket_id)
+    .bind(successor)
+    .execute(&mut *connection)
+    .await?;
+    if made.rows_affected() == 0 {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO ticket_alerts (ticket_id, alert_key)
+         SELECT $2, alert_key FROM ticket_alerts JOIN alerts USING (alert_key) WHERE ticket_id = $1 AND firing",
+    )
+    .bind(ticket_id)
+    .bind(successor)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Wakes the workers of a target once the transaction commits.
+///
+/// # Errors
+/// When the database fails.
+pub async fn announce(connection: &mut PgConnection, target: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL_DUE).bind(target).execute(connection).await?;
+    Ok(())
+}
+
+pub(super) fn key(bytes: &[u8]) -> Result<AlertKey, sqlx::Error> {
+    match bytes.try_into() {
+        Ok(key) => Ok(AlertKey(key)),
+        Err(_) => Err(sqlx::Error::Decode("an alert key must have 32 bytes".into())),
+    }
+}
+
+pub(super) fn wants(text: &str) -> Result<Wants, sqlx::Error> {
+    match text {
+        "open" => Ok(Wants::Open),
+        "resolved" => Ok(Wants::Resolved),
+        other => Err(sqlx::Error::Decode(format!("a ticket cannot want `{other}`").into())),
+    }
+}
+
+fn text(wants: Wants) -> &'static str {
+    match wants {
+        Wants::Open => "open",
+        Wants::Resolved => "resolved",
+    }
+}
+
+fn bytes(alerts: &[AlertKey]) -> Vec<Vec<u8>> {
+    alerts.iter().map(|alert| alert.0.to_vec()).collect()
+}
+
+impl Row {
+    fn ticket(&self) -> Result<Ticket, sqlx::Error> {
+        Ok(Ticket {
+            wants: wants(&self.wants)?,
+            fired_at: self.fired_at.to_jiff(),
+            resolved_at: self.resolved_at.map(SqlTimestamp::to_jiff),
+            shown_alert: key(&self.shown_alert)?,
+            exists: self.exists,
+            closed: self.closed,
+        })
+    }
+}

@@ -1,0 +1,355 @@
+//! One pass over one claimed ticket: step by step until it is as wanted, or something stands in the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shared::alert::Notification;
+use tokio::time::Instant;
+
+use super::ci::CiFinder;
+use super::plan::{self, Known, Seen, Settlement, Situation, Step};
+use super::recorder::{Done, Ending};
+use crate::config::{SyncSettings, Target};
+use crate::connector::{Change, ConnectorError, Draft, WorkItem, WorkItemState};
+use crate::metrics::SyncMetrics;
+use crate::policy::template::{Template, TicketView, Transition};
+use crate::policy::view::AlertView;
+use crate::policy::{AlreadyResolved, Route};
+use crate::store::claims::{Ci, Claim, Item};
+use crate::store::outcomes::Attempt;
+
+/// The longest honest pass: look up, create, read, write, and a look-up more for an id that leads nowhere.
+const MAX_STEPS: usize = 6;
+/// Characters of a detail that are kept of a call.
+const MAX_DETAIL_CHARS: usize = 500;
+
+/// What passes over the tickets of one target have in common.
+pub struct Pass {
+    name: String,
+    target: Target,
+    route: Arc<Route>,
+    lease: Duration,
+    metrics: SyncMetrics,
+    worker: String,
+    ci: CiFinder,
+}
+
+/// One pass under way.
+struct Progress<'a> {
+    pass: &'a Pass,
+    claim: Claim,
+    claimed_at: Instant,
+    seen: Seen,
+    create_unsure: bool,
+    attempts: Vec<Attempt>,
+}
+
+/// Why a pass stopped before the ticket was as wanted.
+enum Stop {
+    Failed(ConnectorError),
+    /// What is left of the lease does not cover another call.
+    OutOfTime,
+}
+
+impl Pass {
+    #[must_use]
+    pub fn new(
+        name: String,
+        target: Target,
+        route: Arc<Route>,
+        settings: &SyncSettings,
+        metrics: SyncMetrics,
+        worker: String,
+    ) -> Self {
+        let ci = CiFinder::new(&settings.ci_cache);
+        Self { name, target, route, lease: settings.lease, metrics, worker, ci }
+    }
+
+    /// Brings one ticket as far as it gets.
+    pub async fn run(&self, claim: Claim) -> Done {
+        let create_unsure = claim.create_attempted;
+        let mut progress = Progress {
+            pass: self,
+            claimed_at: Instant::now(),
+            seen: Seen::Nothing,
+            create_unsure,
+            attempts: Vec::new(),
+            claim,
+        };
+        let ending = progress.finish().await;
+        Done {
+            target: self.name.clone(),
+            claim: progress.claim,
+            create_unsure: progress.create_unsure,
+            attempts: progress.attempts,
+            ending,
+        }
+    }
+}
+
+impl Progress<'_> {
+    async fn finish(&mut self) -> Ending {
+        for _ in 0..MAX_STEPS {
+            let step = plan::next(&self.situation());
+            if let Step::Done(settlement) = step {
+                return self.settled(settlement);
+            }
+            match self.take(step).await {
+                Ok(()) => {}
+                Err(Stop::Failed(error)) => return Ending::Failed(error),
+                Err(Stop::OutOfTime) => return Ending::OutOfTime,
+            }
+        }
+        tracing::error!(ticket_id = %self.claim.ticket_id, "a pass did not end: please report this");
+        Ending::OutOfTime
+    }
+
+    fn situation(&self) -> Situation {
+        Situation {
+            wants: self.claim.wants,
+            fired_at: self.claim.fired_at,
+            known: self
+                .claim
+                .item
+                .as_ref()
+                .map(|item| Known { state: item.state, told_through: item.told_through }),
+            create_attempted: self.create_unsure,
+            record_resolved: self.pass.route.already_resolved == AlreadyResolved::Record,
+            seen: self.seen,
+        }
+    }
+
+    fn settled(&mut self, settlement: Settlement) -> Ending {
+        if let (Seen::Item(state), Some(item)) = (self.seen, &mut self.claim.item) {
+            item.state = state;
+        }
+        match (settlement, &mut self.claim.item) {
+            (Settlement::Closed | Settlement::Replace, Some(item)) => item.state = WorkItemState::Closed,
+            (Settlement::NotNeeded, _) => self.create_unsure = false,
+            (Settlement::InSync | Settlement::Closed | Settlement::Replace, _) => {}
+        }
+        Ending::Settled(settlement)
+    }
+
+    async fn take(&mut self, step: Step) -> Result<(), Stop> {
+        let connector = Arc::clone(&self.pass.target.connector);
+        match step {
+            Step::LookUp => {
+                let correlation_id = self.claim.correlation_id.clone();
+                let found = self.call("look_up", connector.find(&correlation_id)).await?;
+                self.create_unsure = false;
+                match found {
+                    Some(item) => self.adopt(item),
+                    None => self.seen = Seen::Absent,
+                }
+            }
+            Step::Create => self.create().await?,
+            Step::Read => {
+                let id = self.item_id();
+                match self.call("read", connector.read(&id)).await {
+                    Ok(item) => self.seen = Seen::Item(item.state),
+                    Err(Stop::Failed(ConnectorError::Gone(_))) => self.seen = Seen::Gone,
+                    Err(stop) => return Err(stop),
+                }
+            }
+            Step::Note => {
+                let (id, change) = (self.item_id(), self.change(Transition::Update));
+                self.call("note", connector.note(&id, &change)).await?;
+                self.told(WorkItemState::Open);
+            }
+            Step::Resolve => {
+                let (id, change) = (self.item_id(), self.change(Transition::Resolve));
+                self.call("resolve", connector.resolve(&id, &change)).await?;
+                self.told(WorkItemState::Resolved);
+            }
+            Step::Reopen => {
+                let (id, change) = (self.item_id(), self.change(Transition::Reopen));
+                self.call("reopen", connector.reopen(&id, &change)).await?;
+                self.told(WorkItemState::Open);
+            }
+            Step::Done(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn create(&mut self) -> Result<(), Stop> {
+        // Nothing was sent under this lease yet, and a search has ruled out earlier ones.
+        self.create_unsure = false;
+        let alert = self.view(self.claim.source.fired.as_ref().or(self.claim.source.resolved.as_ref()));
+        let ci = self.bind(&alert).await?;
+        let draft = self.draft(&alert, ci);
+        let connector = Arc::clone(&self.pass.target.connector);
+        match self.call("create", connector.create(&draft)).await {
+            Ok(item) => {
+                self.adopt(item);
+                Ok(())
+            }
+            Err(stop) => {
+                self.create_unsure = matches!(stop, Stop::Failed(ConnectorError::Ambiguous(_)));
+                Err(stop)
+            }
+        }
+    }
+
+    /// The configuration item for a new ticket; one that was found in an earlier pass is kept.
+    async fn bind(&mut self, alert: &AlertView) -> Result<Option<String>, Stop> {
+        if let Some(Ci::Bound { id, .. }) = &self.claim.ci {
+            return Ok(Some(id.clone()));
+        }
+        let (pass, connector) = (self.pass, Arc::clone(&self.pass.target.connector));
+        let started = (Timestamp::now(), Instant::now());
+        self.check_time()?;
+        let finding = pass.ci.find(connector.as_ref(), &alert.ci_candidates).await;
+        let finding = finding.map_err(|error| {
+            self.note_call("find_ci", started, Some(&error));
+            Stop::Failed(error)
+        })?;
+        if finding.asked {
+            self.note_call("find_ci", started, None);
+        }
+        pass.metrics.ci(&pass.name, finding.result);
+        let id = match &finding.ci {
+            Ci::Bound { id, .. } => Some(id.clone()),
+            Ci::Missing(_) => None,
+        };
+        self.claim.ci = Some(finding.ci);
+        Ok(id)
+    }
+
+    fn draft(&self, alert: &AlertView, ci: Option<String>) -> Draft {
+        let ticket = self.ticket();
+        let render = |template: &Template| self.rendered(template, alert, &ticket);
+        let weight = self.pass.route.weight(alert.level);
+        Draft {
+            correlation_id: self.claim.correlation_id.clone(),
+            summary: render(&Template::Summary),
+            description: render(&Template::Description),
+            note: render(&Template::Note(Transition::Open)),
+            impact: weight.impact,
+            urgency: weight.urgency,
+            ci,
+            fields: self.fields(Transition::Open, alert, &ticket),
+        }
+    }
+
+    fn change(&self, transition: Transition) -> Change {
+        let source = &self.claim.source;
+        let body = match transition {
+            Transition::Resolve => source.resolved.as_ref().or(source.fired.as_ref()),
+            Transition::Open | Transition::Update | Transition::Reopen => source.fired.as_ref(),
+        };
+        let (alert, ticket) = (self.view(body), self.ticket());
+        Change {
+            note: self.rendered(&Template::Note(transition), &alert, &ticket),
+            fields: self.fields(transition, &alert, &ticket),
+        }
+    }
+
+    /// The alert as templates see it. The body was an alert when it was heard; without it, little more than
+    /// the id is known.
+    fn view(&self, body: Option<&String>) -> AlertView {
+        let source = &self.claim.source;
+        let parsed = body.and_then(|body| Notification::parse(body.as_bytes()).ok());
+        match parsed {
+            Some(notification) => AlertView::new(source.tenant_id, &notification),
+            None => AlertView::unknown(source.tenant_id, &source.alert_id),
+        }
+    }
+
+    fn ticket(&self) -> TicketView {
+        TicketView {
+            number: self.claim.item.as_ref().map(|item| item.number.clone()).unwrap_or_default(),
+            follows: self.claim.source.follows.clone().unwrap_or_default(),
+        }
+    }
+
+    fn rendered(&self, template: &Template, alert: &AlertView, ticket: &TicketView) -> String {
+        let rendered = self.pass.route.templates.render(template, alert, ticket);
+        if let Some(failure) = &rendered.fallback {
+            self.template_failed(failure);
+        }
+        rendered.text
+    }
+
+    fn fields(
+        &self,
+        transition: Transition,
+        alert: &AlertView,
+        ticket: &TicketView,
+    ) -> std::collections::BTreeMap<String, String> {
+        let (fields, failures) = self.pass.route.templates.fields(transition, alert, ticket);
+        failures.iter().for_each(|failure| self.template_failed(failure));
+        fields
+    }
+
+    fn template_failed(&self, failure: &str) {
+        self.pass.metrics.template_failures.inc();
+        tracing::error!(
+            ticket_id = %self.claim.ticket_id, failure,
+            "a template failed, plain text is used: {failure}"
+        );
+    }
+
+    fn item_id(&self) -> String {
+        self.claim.item.as_ref().map(|item| item.id.clone()).unwrap_or_default()
+    }
+
+    fn adopt(&mut self, item: WorkItem) {
+        self.seen = Seen::Item(item.state);
+        self.claim.item = Some(Item {
+            id: item.id,
+            number: item.number,
+            state: item.state,
+            told_through: self.claim.fired_at,
+        });
+    }
+
+    /// Notes that everything heard up to now is written on the work item, which is in this state now.
+    fn told(&mut self, state: WorkItemState) {
+        self.seen = Seen::Item(state);
+        if let Some(item) = &mut self.claim.item {
+            item.state = state;
+            item.told_through = self.claim.fired_at;
+        }
+    }
+
+    /// A call is made only while the lease covers the longest it can take.
+    fn check_time(&self) -> Result<(), Stop> {
+        let needed = self.claimed_at.elapsed().saturating_add(self.pass.target.request_deadline);
+        if needed < self.pass.lease { Ok(()) } else { Err(Stop::OutOfTime) }
+    }
+
+    async fn call<T>(
+        &mut self,
+        action: &'static str,
+        call: impl Future<Output = Result<T, ConnectorError>>,
+    ) -> Result<T, Stop> {
+        self.check_time()?;
+        let started = (Timestamp::now(), Instant::now());
+        let outcome = call.await;
+        self.note_call(action, started, outcome.as_ref().err());
+        outcome.map_err(Stop::Failed)
+    }
+
+    fn note_call(
+        &mut self,
+        action: &'static str,
+        started: (Timestamp, Instant),
+        error: Option<&ConnectorError>,
+    ) {
+        let (pass, took) = (self.pass, started.1.elapsed());
+        let outcome = error.map_or("ok", ConnectorError::name);
+        pass.metrics.call(&pass.name, action, outcome, took);
+        self.attempts.push(Attempt {
+            ticket_id: self.claim.ticket_id,
+            lease_number: self.claim.lease_number,
+            worker: pass.worker.clone(),
+            started_at: started.0,
+            duration_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+            action,
+            outcome,
+            detail: error.map(|error| error.to_string().chars().take(MAX_DETAIL_CHARS).collect()),
+        });
+    }
+}

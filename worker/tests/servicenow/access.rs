@@ -1,0 +1,113 @@
+//! Logging in, and what is checked before the first ticket.
+
+use std::time::Duration;
+
+use itsm_simulator::Effect;
+use itsm_simulator::servicenow::Switches;
+use serde_json::json;
+use worker::connector::{Connector, ConnectorError};
+
+use crate::desk::Desk;
+
+#[tokio::test]
+async fn a_stock_instance_passes_the_check() {
+    let desk = Desk::open().await;
+    desk.create("sx1:abc").await;
+    desk.connector.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_and_a_password_will_do() {
+    let auth = json!({"auth": {"basic": {"username": "secure-export", "password": "secure-export"}}});
+    let desk = Desk::with(Switches::default(), auth).await;
+    desk.connector.check().await.unwrap();
+    assert_eq!(desk.calls("token"), 0);
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_reported_and_not_shown() {
+    let desk = Desk::open().await;
+    for auth in [
+        json!({"auth": {"basic": {"username": "secure-export", "password": "hush"}}}),
+        json!({"auth": {"oauth": {"client_id": "secure-export", "client_secret": "hush"}}}),
+    ] {
+        let error = desk.another(&auth).check().await.unwrap_err();
+        assert!(matches!(&error, ConnectorError::Unauthorized(words) if !words.contains("hush")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn one_token_serves_many_calls() {
+    let desk = Desk::open().await;
+    let item = desk.create("sx1:abc").await;
+    for _ in 0..3 {
+        desk.connector.read(&item.id).await.unwrap();
+    }
+    assert_eq!(desk.calls("token"), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_expires_on_its_way_is_renewed_and_nothing_is_written_twice() {
+    let desk = Desk::open().await;
+    desk.create("sx1:abc").await;
+    desk.once("create", Effect::TokenExpired);
+    desk.create("sx1:def").await;
+    assert_eq!(desk.calls("token"), 2);
+    assert_eq!(desk.instance().tickets().len(), 2);
+}
+
+#[tokio::test]
+async fn the_rest_of_a_tokens_life_is_used_though_it_is_short() {
+    let desk = Desk::open().await;
+    let item = desk.create("sx1:abc").await;
+    desk.let_pass(Duration::from_secs(1770));
+    // It is given the same token, which has half a minute left.
+    let another = desk.another(&json!({}));
+    for _ in 0..3 {
+        another.read(&item.id).await.unwrap();
+    }
+    assert_eq!(desk.calls("token"), 2);
+}
+
+#[tokio::test]
+async fn no_session_is_kept() {
+    let desk = Desk::open().await;
+    let item = desk.create("sx1:abc").await;
+    desk.connector.read(&item.id).await.unwrap();
+    assert_eq!(desk.instance().calls().with_cookie, 0);
+}
+
+#[tokio::test]
+async fn a_resolution_code_that_the_instance_does_not_know_is_found_at_the_start() {
+    let close_codes = vec!["Solved (Permanently)".to_owned(), "Not solved".to_owned()];
+    let desk = Desk::with(Switches { close_codes, ..Switches::default() }, json!({})).await;
+    let error = desk.connector.check().await.unwrap_err();
+    let ConnectorError::Rejected(words) = error else { panic!("{error}") };
+    assert!(
+        words.contains("\"Solution provided\"") && words.contains("Not solved, Solved (Permanently)"),
+        "{words}"
+    );
+    desk.another(&json!({"close_code": "Not solved"})).check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_list_of_resolution_codes_that_may_not_be_read_is_no_obstacle() {
+    let desk = Desk::open().await;
+    desk.once("query_choice", Effect::Answer { status: 403, body: None, retry_after_s: None });
+    desk.connector.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_table_that_ignores_correlation_ids_is_found_at_the_start() {
+    let desk = Desk::with(Switches::default(), json!({"table": "sys_user"})).await;
+    let error = desk.connector.check().await.unwrap_err();
+    assert!(matches!(&error, ConnectorError::Rejected(words) if words.contains("ignores")), "{error}");
+    assert!(matches!(desk.connector.find("sx1:abc").await, Err(ConnectorError::Rejected(_))));
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_exist_is_named() {
+    let desk = Desk::with(Switches::default(), json!({"table": "incidentx"})).await;
+    let error = desk.connector.check().await.unwrap_err();
+    assert!(matches!(&error, ConnectorError::Rejected(words) if words.contains("incidentx")), "{error}");
+}

@@ -1,0 +1,153 @@
+//! An ITSM that fails: exactly one incident all the same.
+
+use itsm_simulator::servicenow::Switches;
+use itsm_simulator::{Effect, Fault};
+
+use crate::world::{Differences, World, in_world, metric, minutes_after, rule, until};
+
+#[test]
+fn a_create_whose_answer_is_lost_is_looked_up_and_not_repeated() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        world.snow().inject(Fault::new(Effect::Reset).on("create").times(1).after_write()).unwrap();
+        world.send(metric(1).fired()).await;
+        world.settled(1).await;
+        assert_eq!(world.snow().calls().of("create"), 1);
+        assert_eq!(world.incident().field("state"), "1");
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_create_that_did_not_happen_is_repeated_after_a_look() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        world.snow().inject(Fault::new(Effect::Reset).on("create").times(1)).unwrap();
+        world.send(metric(1).fired()).await;
+        world.settled(1).await;
+        assert_eq!(world.snow().calls().of("create"), 2);
+        assert!(world.snow().calls().of("query_incident") >= 1);
+        world.incident();
+        world.stop().await;
+    });
+}
+
+#[test]
+fn every_call_failing_now_and_then_still_makes_one_incident_each() {
+    in_world(async {
+        let world = World::with_workers(2).await;
+        for (effect, after) in [
+            (Effect::Reset, true),
+            (Effect::Reset, false),
+            (Effect::Answer { status: 500, body: None, retry_after_s: None }, true),
+            (Effect::Answer { status: 503, body: None, retry_after_s: None }, false),
+            (Effect::HtmlPage, false),
+            (Effect::ErrorInSuccess { message: "Transaction cancelled".to_owned() }, true),
+        ] {
+            let fault = Fault::new(effect).with_probability(0.05);
+            world.snow().inject(if after { fault.after_write() } else { fault }).unwrap();
+        }
+        let alerts: Vec<_> = (0..60).map(metric).collect();
+        world.send_all(alerts.iter().map(|alert| alert.fired()).collect()).await;
+        world.settled(60).await;
+        world
+            .send_all(alerts.iter().filter_map(|alert| alert.resolved(minutes_after(alert, 5))).collect())
+            .await;
+        world.settled(120).await;
+        let summary = world.snow().summary();
+        assert_eq!(summary.total, 60, "{summary:?}");
+        assert!(summary.duplicates.is_empty(), "{summary:?}");
+        assert!(world.snow().tickets().iter().all(|incident| incident.field("state") == "6"));
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_throttled_target_is_left_alone_until_it_says() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        let throttled = Effect::Answer { status: 429, body: None, retry_after_s: Some(2) };
+        world.snow().inject(Fault::new(throttled).on("create").times(1)).unwrap();
+        let started = std::time::Instant::now();
+        world.send(metric(1).fired()).await;
+        until("the target is paused", async || {
+            let paused = worker::store::targets::paused(&world.pool).await.unwrap();
+            (!paused.is_empty()).then_some(())
+        })
+        .await;
+        world.send_all((2..10).map(|number| metric(number).fired()).collect()).await;
+        world.settled(9).await;
+        assert!(started.elapsed() >= std::time::Duration::from_millis(1_900), "{:?}", started.elapsed());
+        assert_eq!(world.snow().tickets().len(), 9);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_refused_resolution_is_parked_with_the_words_of_the_itsm_and_an_operator_can_retry_it() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        let strict = Switches {
+            mandatory_on_resolve: [("u_root_cause".to_owned(), "Root cause".to_owned())].into(),
+            ..Switches::default()
+        };
+        world.snow().configure(strict);
+        let alert = metric(1);
+        world.send(alert.fired()).await;
+        world.settled(1).await;
+        world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
+        world.settled(2).await;
+        let parked = world.tickets().await.remove(0);
+        assert_eq!(parked.state, "parked");
+        assert!(parked.reason.as_deref().unwrap().contains("Root cause"), "{parked:?}");
+
+        world.snow().configure(Switches::default());
+        assert!(worker::store::listing::retry(&world.pool, parked.ticket_id).await.unwrap());
+        world.settled(2).await;
+        assert_eq!(world.incident().field("state"), "6");
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_hundred_firings_during_an_outage_cost_one_incident() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        world.send(metric(9).fired()).await;
+        world.settled(1).await;
+        let down = Effect::Answer { status: 503, body: None, retry_after_s: None };
+        world.snow().inject(Fault::new(down)).unwrap();
+        let first = metric(1);
+        for minute in 0..100 {
+            let alert = rule(1).fire(minutes_after(&first, minute));
+            world.send(alert.fired()).await;
+        }
+        until("all are heard", async || {
+            let heard: i64 = sqlx::query_scalar("SELECT count(*) FROM notifications")
+                .fetch_one(&world.pool)
+                .await
+                .unwrap();
+            (heard == 101).then_some(())
+        })
+        .await;
+        world.snow().clear_faults();
+        world.snow().clear_calls();
+        world.settled(101).await;
+        assert_eq!(world.snow().tickets().len(), 2);
+        assert!(world.snow().calls().of("create") <= 1);
+        assert!(world.snow().calls().of("update") <= 1);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_worker_that_stops_leaves_its_work_to_the_next() {
+    in_world(async {
+        let mut world = World::build(0, &Differences::default()).await;
+        world.send_all((0..20).map(|number| metric(number).fired()).collect()).await;
+        world.start_worker().await;
+        world.settled(20).await;
+        assert_eq!(world.snow().tickets().len(), 20);
+        world.stop().await;
+    });
+}

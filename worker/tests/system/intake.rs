@@ -1,0 +1,95 @@
+//! From the queue into the ledger, when things go wrong.
+
+use bytes::Bytes;
+use lapin::BasicProperties;
+use shared::amqp::publisher::HEADER_REASON;
+use stack::Proxy;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::world::{DEAD, Differences, INBOUND, World, in_world, metric, until};
+
+#[test]
+fn a_message_that_is_not_ours_goes_to_the_dead_letters_alone() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        let deadline = Instant::now() + std::time::Duration::from_secs(30);
+        let strangers: [(BasicProperties, &[u8]); 3] = [
+            (BasicProperties::default(), b"hello"),
+            (crate::world::message(Bytes::new()).properties(), b"[1,2,3]"),
+            (crate::world::message(Bytes::new()).properties(), b"{\"data\":{\"essentials\":{}}}"),
+        ];
+        for (properties, body) in strangers {
+            let connection =
+                lapin::Connection::connect(world.vhost.amqp_url(), lapin::ConnectionProperties::default());
+            let channel = connection.await.unwrap().create_channel().await.unwrap();
+            let options = lapin::options::BasicPublishOptions::default();
+            channel
+                .basic_publish("alerts".into(), "notification".into(), options, body, properties)
+                .await
+                .unwrap();
+        }
+        world.publisher.publish(&crate::world::message(metric(1).fired()), deadline).await.unwrap();
+        world.settled(1).await;
+        until("three dead letters", async || (world.vhost.depth(DEAD).await.unwrap() == 3).then_some(()))
+            .await;
+        assert_eq!(world.incident().field("state"), "1");
+        assert_eq!(world.vhost.depth(INBOUND).await.unwrap(), 0);
+        for letter in world.vhost.take(DEAD, 3).await.unwrap() {
+            let headers = letter.properties.headers().clone().unwrap();
+            assert!(headers.inner().contains_key(HEADER_REASON), "{headers:?}");
+        }
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_database_that_is_down_pauses_intake_and_nothing_is_lost() {
+    in_world(async {
+        let database: Url = std::env::var("SECURE_EXPORT_TEST_DATABASE_URL").unwrap().parse().unwrap();
+        let upstream = (database.host_str().unwrap().to_owned(), database.port().unwrap());
+        let upstream = tokio::net::lookup_host(upstream).await.unwrap().next().unwrap();
+        let proxy = Proxy::start(upstream).await.unwrap();
+        let port = proxy.address().port();
+        let through_proxy = move |url: &str| {
+            let mut url: Url = url.parse().unwrap();
+            url.set_host(Some("127.0.0.1")).unwrap();
+            url.set_port(Some(port)).unwrap();
+            url.to_string()
+        };
+        let differences = Differences { database: Some(Box::new(through_proxy)), ..Differences::default() };
+        let world = World::build(1, &differences).await;
+        world.send(metric(0).fired()).await;
+        world.settled(1).await;
+
+        proxy.refuse();
+        proxy.cut();
+        let alerts: Vec<Bytes> = (1..50).map(|number| metric(number).fired()).collect();
+        world.send_all(alerts).await;
+        let heard: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM notifications").fetch_one(&world.pool).await.unwrap();
+        assert_eq!(heard, 1, "nothing reaches the ledger while it is away");
+
+        proxy.resume();
+        world.settled(50).await;
+        assert_eq!(world.snow().tickets().len(), 50);
+        assert_eq!(world.vhost.depth(DEAD).await.unwrap(), 0);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_queue_with_other_arguments_is_a_start_up_error_that_names_it() {
+    in_world(async {
+        let world = World::with_workers(0).await;
+        world.vhost.delete_queue(INBOUND).await.unwrap();
+        let connection =
+            lapin::Connection::connect(world.vhost.amqp_url(), lapin::ConnectionProperties::default());
+        let channel = connection.await.unwrap().create_channel().await.unwrap();
+        let durable = lapin::options::QueueDeclareOptions { durable: true, ..Default::default() };
+        channel.queue_declare(INBOUND.into(), durable, Default::default()).await.unwrap();
+        let error = world.application().await.err().unwrap().to_string();
+        assert!(error.contains(INBOUND) && error.contains("inequivalent arg"), "{error}");
+        world.stop().await;
+    });
+}

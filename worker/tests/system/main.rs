@@ -1,0 +1,14 @@
+//! The worker as a whole: real RabbitMQ, real Postgres, the simulated ITSM over real HTTP.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what a test needs it sets up by functions, which the exception for tests does not reach"
+)]
+
+mod faults;
+mod intake;
+mod many;
+mod tickets;
+mod world;

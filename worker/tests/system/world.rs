@@ -1,0 +1,234 @@
+//! A broker, a ledger, an ITSM and some workers, all of one test's own.
+
+use std::io::Write;
+use std::time::Duration;
+
+use azure_simulator::alerts::{Alert, AlertRule, Kind};
+use bytes::Bytes;
+use itsm_simulator::servicenow::{ServiceNow, Ticket};
+use itsm_simulator::{ItsmSimulator, Running, Settings};
+use jiff::Timestamp;
+use shared::alert::Notification;
+use shared::amqp::Publisher;
+use shared::message::Message;
+use shared::ops::Health;
+use sqlx::PgPool;
+use stack::testing::{TestDatabase, TestVhost};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+use worker::app::Application;
+use worker::config;
+use worker::store::{self, listing};
+
+pub(crate) const TENANT: Uuid = Uuid::from_u128(0x5ec0_de00);
+pub(crate) const INBOUND: &str = "alerts.inbound";
+pub(crate) const DEAD: &str = "alerts.dead";
+/// Far more than any of these tests needs; what is not settled by then never will be.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub(crate) struct World {
+    pub(crate) vhost: TestVhost,
+    pub(crate) pool: PgPool,
+    pub(crate) publisher: Publisher,
+    itsm: Running,
+    _database: TestDatabase,
+    shutdown: CancellationToken,
+    workers: Vec<JoinHandle<()>>,
+    settings: tempfile::NamedTempFile,
+}
+
+/// What differs from the usual world.
+#[derive(Default)]
+pub(crate) struct Differences<'a> {
+    /// TOML that is added to the settings of the workers.
+    pub(crate) settings: &'a str,
+    /// Another way to the database.
+    pub(crate) database: Option<Box<dyn Fn(&str) -> String + 'a>>,
+}
+
+impl World {
+    pub(crate) async fn with_workers(workers: usize) -> Self {
+        Self::build(workers, &Differences::default()).await
+    }
+
+    pub(crate) async fn build(workers: usize, differences: &Differences<'_>) -> Self {
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let (vhost, database) = (TestVhost::create().await.unwrap(), TestDatabase::create().await.unwrap());
+        let itsm = ItsmSimulator::start(Settings::default(), ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let url = match &differences.database {
+            Some(way) => way(database.url()),
+            None => database.url().to_owned(),
+        };
+        let mut settings = tempfile::NamedTempFile::new().unwrap();
+        write!(
+            settings,
+            r#"
+            admin.listen = "127.0.0.1:0"
+            amqp.url = "{amqp}"
+            database.url = "{url}"
+            route.target = "snow"
+            sync.poll = "200ms"
+            sync.retry.min = "50ms"
+            sync.retry.max = "500ms"
+            {more}
+            [targets.snow]
+            request_deadline = "2s"
+            [targets.snow.connector.servicenow]
+            base_url = "{itsm}/servicenow"
+            auth.basic = {{ username = "secure-export", password = "secure-export" }}
+            "#,
+            amqp = vhost.amqp_url(),
+            itsm = itsm.base_url(),
+            more = differences.settings,
+        )
+        .unwrap();
+        let config = config::load(Some(settings.path())).unwrap();
+        let pool = store::pool(&config::Database {
+            url: database.url().to_owned().into(),
+            ..config.database.clone()
+        })
+        .unwrap();
+        store::MIGRATIONS.run(&pool).await.unwrap();
+        let shutdown = CancellationToken::new();
+        let publisher = Publisher::start(
+            config.broker,
+            "test",
+            Health::default().dependency("amqp"),
+            shutdown.clone(),
+            &TaskTracker::new(),
+        )
+        .await
+        .unwrap();
+        let mut world = Self {
+            vhost,
+            pool,
+            publisher,
+            itsm,
+            _database: database,
+            shutdown,
+            workers: Vec::new(),
+            settings,
+        };
+        for _ in 0..workers {
+            world.start_worker().await;
+        }
+        world
+    }
+
+    pub(crate) async fn application(&self) -> anyhow::Result<Application> {
+        let config = config::load(Some(self.settings.path())).unwrap();
+        Application::build(config, self.shutdown.child_token()).await
+    }
+
+    pub(crate) async fn start_worker(&mut self) {
+        let application = self.application().await.unwrap();
+        self.workers.push(tokio::task::spawn_local(application.run()));
+    }
+
+    pub(crate) fn snow(&self) -> &ServiceNow {
+        self.itsm.servicenow()
+    }
+
+    /// Puts a body on the queue as `ingest` does.
+    pub(crate) async fn send(&self, body: Bytes) {
+        let message = message(body);
+        let deadline = Instant::now() + PATIENCE;
+        until("the publisher is connected", async || {
+            self.publisher.publish(&message, deadline).await.is_ok().then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn send_all(&self, bodies: Vec<Bytes>) {
+        let sends = bodies.into_iter().map(|body| self.send(body));
+        futures_util::StreamExt::collect::<Vec<()>>(futures_util::StreamExt::buffer_unordered(
+            futures_util::stream::iter(sends),
+            64,
+        ))
+        .await;
+    }
+
+    /// Waits until nothing is queued, and no ticket is due or claimed.
+    pub(crate) async fn settled(&self, notifications: i64) {
+        until("everything is settled", async || {
+            let heard: i64 = sqlx::query_scalar("SELECT coalesce(sum(deliveries), 0) FROM notifications")
+                .fetch_one(&self.pool)
+                .await
+                .unwrap();
+            let due: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM tickets WHERE due_at IS NOT NULL OR lease_until IS NOT NULL",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+            (heard >= notifications && due == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// The only incident there is.
+    pub(crate) fn incident(&self) -> Ticket {
+        let mut all = self.snow().tickets();
+        assert_eq!(all.len(), 1, "there should be one incident");
+        all.remove(0)
+    }
+
+    pub(crate) async fn tickets(&self) -> Vec<listing::TicketLine> {
+        let filter = listing::Filter { limit: 10_000, ..listing::Filter::default() };
+        listing::tickets(&self.pool, &filter).await.unwrap()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        for worker in self.workers {
+            worker.await.unwrap();
+        }
+        self.itsm.stop().await;
+    }
+}
+
+/// Runs a test where workers, which actix makes thread-bound, can be started.
+pub(crate) fn in_world<F: Future<Output = ()>>(test: F) {
+    actix_web::rt::System::new().block_on(test);
+}
+
+pub(crate) fn message(body: Bytes) -> Message {
+    let id = Notification::parse(&body).map_or(Uuid::nil(), |notification| notification.id(TENANT));
+    Message { id, tenant_id: TENANT, received_at: Timestamp::now(), traceparent: None, body }
+}
+
+/// A metric alert of the rule with this number.
+pub(crate) fn metric(number: u64) -> Alert {
+    rule(number).fire(at("2026-03-22T13:58:24.3713213Z"))
+}
+
+pub(crate) fn rule(number: u64) -> AlertRule {
+    AlertRule::new(kind("metric-static"), 7, number)
+}
+
+pub(crate) fn kind(name: &str) -> Kind {
+    *Kind::all().iter().find(|kind| kind.name() == name).unwrap()
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(crate) fn minutes_after(alert: &Alert, minutes: i64) -> Timestamp {
+    alert.fired_at() + jiff::SignedDuration::from_mins(minutes)
+}
+
+/// Asks again and again until the answer is there.
+pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "still not so: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
