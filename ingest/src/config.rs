@@ -1,0 +1,169 @@
+//! Settings: `config.default.toml`, a file, the environment; checked once, here.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer};
+use shared::amqp::{AmqpSettings, Broker};
+use shared::ops::AdminSettings;
+use shared::settings::{self, SettingsError};
+use shared::telemetry::LogSettings;
+
+use crate::auth::AuthPolicy;
+use crate::auth::keys::Schedule;
+use crate::auth::metadata::Limits;
+use crate::auth::trust::{TrustList, TrustSettings};
+
+const DEFAULTS: &str = include_str!("../config.default.toml");
+
+/// Settings that can be run with.
+#[derive(Debug)]
+pub struct Config {
+    pub http: HttpSettings,
+    pub admin: AdminSettings,
+    pub log: LogSettings,
+    pub broker: Broker,
+    pub auth: AuthPolicy,
+    pub trust: TrustList,
+}
+
+/// Section `[http]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    pub listen: SocketAddr,
+    pub max_body_bytes: NonZeroUsize,
+    #[serde(deserialize_with = "duration")]
+    pub request_deadline: Duration,
+    pub workers: NonZeroUsize,
+    /// Over all workers.
+    pub max_connections: NonZeroUsize,
+    pub max_token_bytes: NonZeroUsize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    http: HttpSettings,
+    admin: AdminSettings,
+    log: LogSettings,
+    amqp: AmqpSettings,
+    keys: KeySettings,
+    tokens: TokenSettings,
+    #[serde(default)]
+    trust: BTreeMap<String, TrustSettings>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeySettings {
+    #[serde(deserialize_with = "duration")]
+    refresh: Duration,
+    #[serde(deserialize_with = "duration")]
+    unknown_kid_interval: Duration,
+    #[serde(deserialize_with = "duration")]
+    fetch_timeout: Duration,
+    max_keys: NonZeroUsize,
+    max_response_bytes: NonZeroUsize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenSettings {
+    remembered_max: u64,
+}
+
+impl Config {
+    /// # Errors
+    /// When the settings cannot be read or cannot be run with; the message names the key and what to change.
+    pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
+        settings::load::<Settings>(DEFAULTS, file)?.try_into()
+    }
+}
+
+impl TryFrom<Settings> for Config {
+    type Error = SettingsError;
+
+    fn try_from(raw: Settings) -> Result<Self, SettingsError> {
+        Ok(Self {
+            auth: AuthPolicy {
+                schedule: Schedule {
+                    refresh: raw.keys.refresh,
+                    unknown_kid_interval: raw.keys.unknown_kid_interval,
+                },
+                limits: Limits {
+                    timeout: raw.keys.fetch_timeout,
+                    max_keys: raw.keys.max_keys.get(),
+                    max_response_bytes: raw.keys.max_response_bytes.get(),
+                },
+                max_token_bytes: raw.http.max_token_bytes.get(),
+                remembered_max: raw.tokens.remembered_max,
+            },
+            http: raw.http,
+            admin: raw.admin,
+            log: raw.log,
+            trust: raw.trust.try_into()?,
+            broker: raw.amqp.try_into()?,
+        })
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let signed = SignedDuration::deserialize(deserializer)?;
+    match Duration::try_from(signed) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) | Err(_) => Err(serde::de::Error::custom("a duration above zero is needed, such as \"5s\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(more: &str) -> Result<Config, String> {
+        let file = format!("{DEFAULTS}\n{more}");
+        settings::load::<Settings>(&file, None).and_then(Config::try_from).map_err(|error| error.to_string())
+    }
+
+    const TRUST: &str =
+        "[trust.test]\ntenant_id = \"00000000-0000-0000-0000-000000000001\"\naudiences = [\"api://test\"]\n";
+
+    #[test]
+    fn the_defaults_lack_only_whom_to_trust_and_where_the_broker_is() {
+        assert!(config("").unwrap_err().contains("[trust.NAME]"));
+        assert!(config(TRUST).unwrap_err().contains("amqp.url"));
+    }
+
+    #[test]
+    fn the_example_of_a_trust_section_can_be_taken_as_it_stands() {
+        let (_, example) = DEFAULTS.split_once("# [trust.production]\n").unwrap();
+        let settings =
+            example.lines().map(|line| line.trim_start_matches("# ")).filter(|line| line.contains(" = "));
+        let example = settings.fold("[trust.production]\n".to_owned(), |text, line| text + line + "\n");
+        let file = DEFAULTS.replace("# url = ", "url = ") + &example;
+        let config = settings::load::<Settings>(&file, None).and_then(Config::try_from).unwrap();
+        let trust = config.trust.entry(uuid::Uuid::nil(), None).unwrap();
+        assert_eq!(trust.role.as_deref(), Some("ActionGroupsSecureWebhook"));
+        assert_eq!(config.trust.risks().count(), 0);
+    }
+
+    #[test]
+    fn an_unknown_section_is_named() {
+        assert!(config("[spool]\nx = 1").unwrap_err().contains("spool"));
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_refused() {
+        for (key, value) in
+            [("request_deadline = \"5s\"", "request_deadline = \"0s\""), ("workers = 2", "workers = 0")]
+        {
+            let file = DEFAULTS.replace(key, value);
+            let error = settings::load::<Settings>(&file, None).unwrap_err().to_string();
+            assert!(error.contains("http"), "{error}");
+        }
+    }
+}
