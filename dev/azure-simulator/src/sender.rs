@@ -1,0 +1,112 @@
+//! Delivers alerts as an action group's secure webhook does: with a token, over a few connections, with its retries.
+//!
+//! Source: <https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups>.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{task::JoinSet, time::Instant};
+
+mod delivery;
+mod report;
+mod schedule;
+mod tokens;
+
+pub use self::{
+    delivery::{Delivery, Outcome, Retries, Sender, SenderError},
+    report::{Latency, LoadReport},
+    tokens::{Credentials, TokenError, TokenSource},
+};
+use self::{report::Tally, schedule::Due};
+use crate::alerts::Kind;
+
+/// Most alerts of one plan. All bodies are rendered beforehand, about 4 kB per alert that resolves.
+pub const MOST_ALERTS: u64 = 200_000;
+
+/// What to send, where to, and how fast.
+#[derive(Debug, Clone)]
+pub struct LoadPlan {
+    /// The webhook's URL.
+    pub url: String,
+    pub credentials: Credentials,
+    /// Alerts take these kinds in turn.
+    pub kinds: Vec<Kind>,
+    /// How many alerts fire; at most [`MOST_ALERTS`].
+    pub count: u64,
+    /// Tells the alerts of this run from those of others.
+    pub seed: u64,
+    /// Alerts fired per second; as fast as the connections allow when there is none.
+    pub rate: Option<f64>,
+    /// Requests in flight at most.
+    pub connections: usize,
+    /// Each alert is resolved so long after it fired; never when there is none.
+    pub resolve_after: Option<Duration>,
+    pub retries: Retries,
+}
+
+/// Why a plan could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("{problem}: correct the plan")]
+    Plan { problem: &'static str },
+    #[error(transparent)]
+    Sender(#[from] SenderError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+/// Carries out a plan: renders every body, fetches a token, then sends and measures.
+///
+/// At a rate, latency counts from the moment a notification was due, so that a receiver that stalls cannot hide it;
+/// without one it counts from the moment a connection was free for it.
+///
+/// # Errors
+/// When the plan makes no sense or there is no first token. What the receiver does is a result, not an error.
+pub async fn load(plan: LoadPlan) -> Result<LoadReport, LoadError> {
+    check(&plan)?;
+    let tokens = TokenSource::new(plan.credentials.clone())?;
+    tokens.bearer().await?;
+    let sender = Arc::new(Sender::new(&plan.url, tokens, plan.retries.clone())?);
+    let due: Arc<[Due]> = schedule::notifications(&plan, Timestamp::now()).into();
+    let next = Arc::new(AtomicUsize::new(0));
+    let start = Instant::now();
+    let mut connections = JoinSet::new();
+    for _ in 0..plan.connections {
+        let (sender, due, next) = (Arc::clone(&sender), Arc::clone(&due), Arc::clone(&next));
+        let paced = plan.rate.is_some();
+        connections.spawn(async move {
+            let mut tally = Tally::default();
+            while let Some(notification) = due.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let due_at = start + notification.after;
+                tokio::time::sleep_until(due_at).await;
+                let began = if paced { due_at } else { Instant::now() };
+                let delivery = sender.deliver(notification.body.clone()).await;
+                tally.count(&delivery, began.elapsed());
+            }
+            tally
+        });
+    }
+    let tally = connections.join_all().await.into_iter().fold(Tally::default(), Tally::merge);
+    Ok(tally.report(start.elapsed()))
+}
+
+fn check(plan: &LoadPlan) -> Result<(), LoadError> {
+    let problem = if plan.kinds.is_empty() {
+        "there is no kind of alert to send"
+    } else if plan.connections == 0 {
+        "there is no connection to send over"
+    } else if plan.count > MOST_ALERTS {
+        "there are more than 200,000 alerts to send"
+    } else if plan.rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
+        "the rate is not above zero"
+    } else {
+        return Ok(());
+    };
+    Err(LoadError::Plan { problem })
+}
