@@ -1,0 +1,20 @@
+//! ITSM products that cannot be run here, with their quirks and with faults on request.
+//!
+//! [`ItsmSimulator::start`] serves every product under its own base path and one control plane under
+//! `/_control`. Tests that run in the same process control it through [`Running`] instead.
+
+mod answer;
+mod calls;
+mod clock;
+mod control;
+mod fault;
+mod product;
+mod server;
+pub mod servicenow;
+mod settings;
+
+pub use calls::CallCounts;
+pub use clock::Clock;
+pub use fault::{Effect, Fault, Stage, TooManyFaults};
+pub use server::{ItsmSimulator, Running, StartError};
+pub use settings::{Settings, SettingsError};
