@@ -1,0 +1,52 @@
+# `make` lists what there is; docs/ says more about each.
+
+PROGRAMS := target/debug
+WORKERS ?= 1
+COMPOSE = $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else command -v docker-compose; fi)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test up bench lint ci setup build build-release compose-check
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: setup build ## send real alerts through the whole system and show what became of each
+	@$(PROGRAMS)/stack demo
+
+test: setup build ## run all tests on a private RabbitMQ and Postgres
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	    $(PROGRAMS)/stack with -- cargo nextest run --workspace && cargo test --workspace --doc; \
+	else \
+	    $(PROGRAMS)/stack with -- cargo test --workspace; \
+	fi
+
+up: setup build ## run the stack until Ctrl-C; WORKERS=3 for three workers, BARE=1 without worker and ingest
+	@$(PROGRAMS)/stack up --workers $(WORKERS) $(if $(BARE),--bare)
+
+bench: setup build-release ## measure a release build and write target/bench.json
+	@target/release/stack bench
+
+lint: ## check formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+ci: ## everything that has to pass before a change lands, with the time of each step
+	@for step in lint test compose-check demo; do \
+	    echo "ci: $$step"; begin=$$(date +%s); \
+	    $(MAKE) --no-print-directory $$step || { echo "ci: $$step failed"; exit 1; }; \
+	    echo "ci: $$step passed in $$(($$(date +%s) - begin)) s"; \
+	done
+
+setup:
+	@dev/setup.sh
+
+build:
+	cargo build --workspace
+
+build-release:
+	cargo build --workspace --release
+
+# A machine without compose can do everything else.
+compose-check:
+	@if [ -n "$(COMPOSE)" ]; then $(COMPOSE) config -q && echo "docker-compose.yml parses"; \
+	else echo "docker-compose.yml not checked: compose is not installed"; fi

@@ -1,0 +1,23 @@
+//! Private servers for development and tests: started on free ports of 127.0.0.1 from the machine's own programs,
+//! ended without leaving a process, and never touching a service of the system.
+
+mod amqp;
+mod cast;
+mod folder;
+mod ports;
+mod postgres;
+mod process;
+mod proxy;
+mod rabbitmq;
+mod stack;
+pub mod testing;
+
+pub use self::{
+    cast::{Client, Clients, Description, Itsm, ServiceNow},
+    folder::{Folder, FolderError},
+    postgres::{Postgres, PostgresError},
+    process::{Process, ProcessError},
+    proxy::Proxy,
+    rabbitmq::{RabbitMq, RabbitMqError},
+    stack::{Extent, Options, Stack, StackError},
+};

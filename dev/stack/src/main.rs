@@ -1,0 +1,46 @@
+//! Runs the local stack, and commands that need its servers.
+
+mod up;
+mod with;
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Private servers for development and tests")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a command that finds a private Postgres and RabbitMQ in its environment
+    With(with::Arguments),
+    /// Run servers, simulators, ingest and worker until interrupted
+    Up(up::Arguments),
+}
+
+// One thread, the main one: the children die with the thread that started them.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(Arguments::parse().command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("stack: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    // Built in, so that it is this checkout's from wherever the program is called.
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("no checkout")?;
+    let target = checkout.join("target");
+    match command {
+        Command::With(arguments) => with::run(arguments, &target).await,
+        Command::Up(arguments) => up::run(arguments, &target).await,
+    }
+}

@@ -1,0 +1,237 @@
+//! The whole local stack: servers, simulators, services.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use futures_util::future::select_all;
+use rustix::process::Signal;
+use thiserror::Error;
+
+use crate::{
+    Folder, FolderError, Postgres, PostgresError, Process, ProcessError, RabbitMq, RabbitMqError,
+    cast::{self, Addresses, Description},
+    ports, process,
+};
+
+/// A service connects to its dependencies before it is ready, a one-shot ends; neither takes long here.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// The services promise to drain in less.
+const STOP_GRACE: Duration = Duration::from_secs(30);
+
+const DESCRIPTION_FILE: &str = "stack.json";
+
+/// What a stack consists of.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the stack keeps its data, settings and logs; emptied at start.
+    pub folder: PathBuf,
+    /// The folder with the built programs.
+    pub programs: PathBuf,
+    /// How many workers.
+    pub workers: usize,
+    pub extent: Extent,
+}
+
+/// Whether ingest and worker run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    Full,
+    /// Their settings are written, but they are left for somebody else to start.
+    Bare,
+}
+
+/// A running stack; all its processes are killed when this is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    folder: Folder,
+    description: Description,
+    postgres: Postgres,
+    rabbitmq: RabbitMq,
+    /// In the order of their start.
+    programs: Vec<Process>,
+}
+
+/// Why the stack does not run.
+#[derive(Debug, Error)]
+pub enum StackError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error("cannot write {}", .0.display())]
+    Write(PathBuf, #[source] io::Error),
+    #[error("no free ports")]
+    Port(#[from] io::Error),
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    #[error(transparent)]
+    RabbitMq(#[from] RabbitMqError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+/// What starting a program needs every time.
+struct Launcher<'a> {
+    folder: &'a Path,
+    programs: &'a Path,
+    http: reqwest::Client,
+}
+
+impl Stack {
+    /// Starts everything, waits until it is ready, and last of all writes `stack.json` into the folder.
+    ///
+    /// # Errors
+    /// When another stack runs in the folder, or a part does not come up: its log's end is in the message.
+    pub async fn start(options: &Options) -> Result<Self, StackError> {
+        let folder = Folder::take(&options.folder)?;
+        let (postgres, rabbitmq) =
+            tokio::join!(Postgres::start(folder.path()), RabbitMq::start(folder.path()));
+        let (postgres, rabbitmq) = (postgres?, rabbitmq?);
+
+        let addresses = addresses(options.workers)?;
+        let description = Description::new(&addresses, rabbitmq.amqp_url(), postgres.url());
+        let mut stack = Self { folder, description, postgres, rabbitmq, programs: Vec::new() };
+        stack.start_programs(options, &addresses).await?;
+        stack.publish_description()?;
+        Ok(stack)
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The folder with the settings and logs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Waits until any process of the stack ends by itself, and says which and how.
+    pub async fn ended(&mut self) -> ProcessError {
+        let servers = self.rabbitmq.processes().into_iter().chain([self.postgres.process()]);
+        let all = self.programs.iter_mut().chain(servers);
+        let (ended, ..) = select_all(all.map(|process| Box::pin(process.ended()))).await;
+        ended
+    }
+
+    /// Withdraws `stack.json`, ends everything in the reverse order of its start and leaves the logs.
+    pub async fn stop(mut self) {
+        fs::remove_file(self.folder.path().join(DESCRIPTION_FILE)).ok();
+        while let Some(program) = self.programs.pop() {
+            program.stop(Signal::TERM, STOP_GRACE).await;
+        }
+        tokio::join!(self.postgres.stop(), self.rabbitmq.stop());
+    }
+
+    async fn start_programs(&mut self, options: &Options, addresses: &Addresses) -> Result<(), StackError> {
+        let Self { folder, description, programs: running, .. } = self;
+        let launcher =
+            Launcher { folder: folder.path(), programs: &options.programs, http: reqwest::Client::new() };
+
+        let settings = launcher.write("identity.toml", &cast::identity(description))?;
+        let arguments = ["identity", "--listen", &addresses.identity, "--settings", &settings];
+        let metadata = format!(
+            "http://{}/{}/v2.0/.well-known/openid-configuration",
+            addresses.identity, description.tenant_id
+        );
+        running.push(launcher.serve("identity", "azure-simulator", &arguments, &metadata).await?);
+
+        let settings = launcher.write("itsm.toml", &cast::itsm(description))?;
+        let arguments = ["--listen", &addresses.itsm, "--settings", &settings];
+        let summary = format!("http://{}/_control/summary", addresses.itsm);
+        running.push(launcher.serve("itsm", "itsm-simulator", &arguments, &summary).await?);
+
+        let ingest_settings = launcher.write("ingest.toml", &cast::ingest(addresses, description))?;
+        let mut worker_settings = Vec::new();
+        for (admin, number) in addresses.worker_admins.iter().zip(1..) {
+            let settings = cast::worker(admin, description);
+            worker_settings.push(launcher.write(&format!("worker-{number}.toml"), &settings)?);
+        }
+        if options.extent == Extent::Bare {
+            return Ok(());
+        }
+
+        if let Some(settings) = worker_settings.first() {
+            launcher.run("migrate", "worker", &["migrate", "--config", settings]).await?;
+        }
+        let ready = format!("{}/readyz", description.ingest_admin_url);
+        let arguments = ["serve", "--config", &ingest_settings];
+        running.push(launcher.serve("ingest", "ingest", &arguments, &ready).await?);
+        for ((settings, admin), number) in worker_settings.iter().zip(&description.worker_admin_urls).zip(1..)
+        {
+            let (name, ready) = (format!("worker-{number}"), format!("{admin}/readyz"));
+            running.push(launcher.serve(&name, "worker", &["run", "--config", settings], &ready).await?);
+        }
+        Ok(())
+    }
+
+    fn publish_description(&mut self) -> Result<(), StackError> {
+        let pid = |process: &mut Process| (process.name().to_owned(), process.pid());
+        let mut pids = self.description.pids.clone();
+        pids.extend(self.programs.iter_mut().map(pid));
+        pids.extend(self.rabbitmq.processes().map(pid));
+        pids.extend([pid(self.postgres.process())]);
+        self.description.pids = pids;
+
+        let path = self.folder.path().join(DESCRIPTION_FILE);
+        let failed = |error| StackError::Write(path.clone(), error);
+        let json = serde_json::to_vec_pretty(&self.description).map_err(|error| failed(error.into()))?;
+        // Renamed into place, so that whoever waits for the file never reads half of it.
+        let draft = path.with_extension("json.new");
+        fs::write(&draft, json).and_then(|()| fs::rename(&draft, &path)).map_err(failed)
+    }
+}
+
+impl Launcher<'_> {
+    /// Writes a settings file and returns its path as an argument.
+    fn write(&self, name: &str, settings: &str) -> Result<String, StackError> {
+        let path = self.folder.join(name);
+        fs::write(&path, settings).map_err(|error| StackError::Write(path.clone(), error))?;
+        Ok(path.display().to_string())
+    }
+
+    /// Starts a program and waits until `url` answers with success.
+    async fn serve(
+        &self,
+        name: &str,
+        program: &str,
+        arguments: &[&str],
+        url: &str,
+    ) -> Result<Process, ProcessError> {
+        let mut process = self.spawn(name, program, arguments)?;
+        let answers = async || match self.http.get(url).send().await {
+            Ok(answer) => answer.status().is_success(),
+            Err(_not_yet) => false,
+        };
+        process.ready(START_LIMIT, answers).await?;
+        Ok(process)
+    }
+
+    /// Runs a program to its end.
+    async fn run(&self, name: &str, program: &str, arguments: &[&str]) -> Result<(), ProcessError> {
+        self.spawn(name, program, arguments)?.succeeded(START_LIMIT).await
+    }
+
+    fn spawn(&self, name: &str, program: &str, arguments: &[&str]) -> Result<Process, ProcessError> {
+        let mut command: Command = process::command(self.programs.join(program));
+        // Logs are read in files and in error messages.
+        command.args(arguments).env("NO_COLOR", "1");
+        Process::spawn(name, command, &self.folder.join(format!("{name}.log")))
+    }
+}
+
+fn addresses(workers: usize) -> io::Result<Addresses> {
+    let [identity, itsm, ingest, ingest_admin] = ports::free()?.map(loopback);
+    let worker_admins =
+        (0..workers).map(|_| Ok(ports::free::<1>()?.map(loopback))).collect::<io::Result<Vec<_>>>()?;
+    Ok(Addresses { identity, itsm, ingest, ingest_admin, worker_admins: worker_admins.concat() })
+}
+
+fn loopback(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}

@@ -1,0 +1,48 @@
+//! What `docker-compose.yml` promises, checked without an engine.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test file that is not as expected fails its test"
+)]
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+const FILE: &str = include_str!("../../../docker-compose.yml");
+
+fn services() -> BTreeMap<String, Value> {
+    let file: Value = serde_saphyr::from_str(FILE).unwrap();
+    serde_json::from_value(file["services"].clone()).unwrap()
+}
+
+#[test]
+fn nothing_is_published_beyond_this_machine() {
+    for (name, service) in services() {
+        for port in service["ports"].as_array().into_iter().flatten() {
+            assert!(port.as_str().unwrap().starts_with("127.0.0.1:"), "{name}: {port}");
+        }
+    }
+}
+
+#[test]
+fn our_containers_cannot_write_and_have_no_privileges() {
+    let ours =
+        services().into_iter().filter(|(_, it)| it["image"].as_str().unwrap().starts_with("secure-export/"));
+    for (name, service) in ours {
+        assert_eq!(service["read_only"], json!(true), "{name}");
+        assert_eq!(service["cap_drop"], json!(["ALL"]), "{name}");
+        assert_eq!(service["security_opt"], json!(["no-new-privileges:true"]), "{name}");
+        assert!(
+            service["build"].is_object(),
+            "{name}: without it, compose would ask a registry for our image"
+        );
+    }
+}
+
+#[test]
+fn any_number_of_workers_can_run() {
+    let worker = services().remove("worker").unwrap();
+    assert_eq!((&worker["ports"], &worker["container_name"]), (&Value::Null, &Value::Null));
+}
