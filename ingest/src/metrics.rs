@@ -75,7 +75,7 @@ impl Metrics {
         for outcome in [Ok::<(), ()>(()), Err(())] {
             drop(metrics.key_fetches.get_or_create(&FetchLabels::of(outcome)));
         }
-        let registry = registry.sub_registry_with_prefix("ingest");
+        let registry = registry.sub_registry_with_prefix("secure_export_ingest");
         registry.register("requests", "Requests answered, by status and code", metrics.requests.clone());
         registry.register(
             "requests_in_flight",

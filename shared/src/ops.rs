@@ -1,14 +1,18 @@
 //! The admin listener: `/livez`, `/readyz` (each dependency and why not) and `/metrics`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
+
+/// How long a process may take to say whether it is ready.
+const READINESS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Section `[admin]` of both services. Nothing here asks who is calling: keep it off the public network.
 #[derive(Debug, Clone, Deserialize)]
@@ -94,6 +98,24 @@ pub fn admin_server(
     .bind(settings.listen)?;
     let address = server.addrs().first().copied().unwrap_or(settings.listen);
     Ok((server.run(), address))
+}
+
+/// Asks the process that listens here whether it is ready, and what it says about its dependencies: a health check
+/// for container images, which have no HTTP client.
+///
+/// # Errors
+/// When nobody answers within 3 seconds.
+pub async fn ask_readiness(listen: SocketAddr) -> Result<(bool, String), reqwest::Error> {
+    // A listener on every address is asked on the loopback one.
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) => IpAddr::V4(if ip.is_unspecified() { Ipv4Addr::LOCALHOST } else { ip }),
+        IpAddr::V6(ip) => IpAddr::V6(if ip.is_unspecified() { Ipv6Addr::LOCALHOST } else { ip }),
+    };
+    let url = format!("http://{}/readyz", SocketAddr::new(ip, listen.port()));
+    // A proxy of the environment has no business between us and ourselves.
+    let client = reqwest::Client::builder().no_proxy().timeout(READINESS_PATIENCE).build()?;
+    let answer = client.get(url).send().await?;
+    Ok((answer.status().is_success(), answer.text().await?))
 }
 
 #[get("/livez")]

@@ -1,5 +1,6 @@
 //! The command line of the worker.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,7 +54,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run => work::run(config).await,
         Command::Migrate => work::migrate(config).await,
-        Command::CheckConfig => Ok(check_config(&config)),
+        Command::CheckConfig => check_config(&config),
         Command::Healthcheck => healthcheck::run(&config).await,
         Command::Tickets { command, json } => tickets::run(&config, command, json).await,
     }
@@ -67,13 +68,17 @@ pub fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-#[expect(clippy::print_stdout, reason = "it is the answer of the command")]
-fn check_config(config: &Config) -> ExitCode {
+fn check_config(config: &Config) -> anyhow::Result<ExitCode> {
     let targets: Vec<&str> = config.targets.keys().map(String::as_str).collect();
-    println!(
-        "the settings can be used: alerts go to {} (targets: {})",
-        config.route.target,
-        targets.join(", ")
-    );
-    ExitCode::SUCCESS
+    let (target, all) = (&config.route.target, targets.join(", "));
+    answer(&format!("the settings can be used: alerts go to {target} (targets: {all})"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the answer of a command. Somebody who stops reading, such as `head`, has had enough.
+fn answer(text: &str) -> std::io::Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
 }

@@ -17,9 +17,9 @@ use crate::policy::{Route, RouteSettings};
 use crate::sync::retry::RetrySettings;
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
-/// A ticket takes at most so many calls in one pass (look up, read, CI, write, and one to spare); its lease must
+/// A ticket takes at most so many calls in one pass (see `sync::pass`); its lease must
 /// outlast them.
-const CALLS_PER_LEASE: u32 = 6;
+const CALLS_PER_LEASE: u32 = 8;
 
 /// All settings, ready to use.
 pub struct Config {

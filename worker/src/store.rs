@@ -59,19 +59,19 @@ pub async fn schema_is_current(pool: &PgPool) -> Result<bool, sqlx::Error> {
 /// Whether trying the same again may help: the database is away, or two transactions got in each other's way.
 #[must_use]
 pub fn is_passing(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(error) => {
-            // Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, rollback
-            // (deadlock, serialisation), resources, operator intervention, system.
-            let code = error.code().unwrap_or_default();
-            ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
-        }
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        _ => false,
+    if let sqlx::Error::Database(error) = error {
+        // Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, rollback
+        // (deadlock, serialisation), resources, operator intervention, system.
+        let code = error.code().unwrap_or_default();
+        return ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class));
     }
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+    )
 }

@@ -3,6 +3,7 @@
 //! Source: <https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups>.
 
 use std::{
+    num::NonZeroU64,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -41,6 +42,8 @@ pub struct LoadPlan {
     pub count: u64,
     /// Tells the alerts of this run from those of others.
     pub seed: u64,
+    /// The rules watch so many resources in turn; each its own when there is none.
+    pub resources: Option<NonZeroU64>,
     /// Alerts fired per second; as fast as the connections allow when there is none.
     pub rate: Option<f64>,
     /// Requests in flight at most.

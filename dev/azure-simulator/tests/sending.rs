@@ -87,6 +87,7 @@ fn plan(url: String, credentials: Credentials) -> LoadPlan {
         kinds: vec![Kind::LogV2, Kind::ServiceHealth],
         count: 10,
         seed: 1,
+        resources: None,
         rate: None,
         connections: 3,
         resolve_after: Some(Duration::ZERO),

@@ -1,5 +1,10 @@
 //! Runs the local stack, and commands that need its servers.
 
+#![expect(clippy::print_stdout, reason = "the account of a demo or a bench is what the command is for")]
+
+mod bench;
+mod demo;
+mod desk;
 mod up;
 mod with;
 
@@ -21,6 +26,10 @@ enum Command {
     With(with::Arguments),
     /// Run servers, simulators, ingest and worker until interrupted
     Up(up::Arguments),
+    /// Send real alerts through a whole stack and show what became of each
+    Demo,
+    /// Measure a release build on this machine
+    Bench(bench::Arguments),
 }
 
 // One thread, the main one: the children die with the thread that started them.
@@ -42,5 +51,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::With(arguments) => with::run(arguments, &target).await,
         Command::Up(arguments) => up::run(arguments, &target).await,
+        Command::Demo => demo::run(&target).await,
+        Command::Bench(arguments) => bench::run(&arguments, &target).await,
     }
 }

@@ -49,6 +49,7 @@ pub enum Extent {
 #[derive(Debug)]
 pub struct Stack {
     folder: Folder,
+    launcher: Launcher,
     description: Description,
     postgres: Postgres,
     rabbitmq: RabbitMq,
@@ -74,9 +75,10 @@ pub enum StackError {
 }
 
 /// What starting a program needs every time.
-struct Launcher<'a> {
-    folder: &'a Path,
-    programs: &'a Path,
+#[derive(Debug)]
+struct Launcher {
+    folder: PathBuf,
+    programs: PathBuf,
     http: reqwest::Client,
 }
 
@@ -93,10 +95,64 @@ impl Stack {
 
         let addresses = addresses(options.workers)?;
         let description = Description::new(&addresses, rabbitmq.amqp_url(), postgres.url());
-        let mut stack = Self { folder, description, postgres, rabbitmq, programs: Vec::new() };
-        stack.start_programs(options, &addresses).await?;
+        let launcher = Launcher {
+            folder: folder.path().to_owned(),
+            programs: options.programs.clone(),
+            http: reqwest::Client::new(),
+        };
+        let mut stack = Self { folder, launcher, description, postgres, rabbitmq, programs: Vec::new() };
+        stack.start_simulators(&addresses).await?;
+        stack.write_settings(&addresses)?;
+        if options.extent == Extent::Full {
+            stack.migrate().await?;
+            stack.start_ingest().await?;
+            for number in 1..=options.workers {
+                stack.start_worker(number).await?;
+            }
+        }
         stack.publish_description()?;
         Ok(stack)
+    }
+
+    /// Brings the database to the workers' schema.
+    ///
+    /// # Errors
+    /// When `worker migrate` fails: its log's end is in the message.
+    pub async fn migrate(&self) -> Result<(), ProcessError> {
+        let settings = self.launcher.path(&worker_settings(1));
+        self.launcher.run("migrate", "worker", &["migrate", "--config", &settings]).await
+    }
+
+    /// Starts ingest and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not come up: its log's end is in the message.
+    pub async fn start_ingest(&mut self) -> Result<(), ProcessError> {
+        let settings = self.launcher.path("ingest.toml");
+        let ready = format!("{}/readyz", self.description.ingest_admin_url);
+        let arguments = ["serve", "--config", &settings];
+        self.programs.push(self.launcher.serve("ingest", "ingest", &arguments, &ready).await?);
+        Ok(())
+    }
+
+    /// Starts the worker with this number, counted from 1, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not come up: its log's end is in the message.
+    pub async fn start_worker(&mut self, number: usize) -> Result<(), ProcessError> {
+        let settings = self.launcher.path(&worker_settings(number));
+        let admin = self.description.worker_admin_urls.get(number.saturating_sub(1));
+        let ready = format!("{}/readyz", admin.map_or("", String::as_str));
+        let arguments = ["run", "--config", &settings];
+        self.programs
+            .push(self.launcher.serve(&format!("worker-{number}"), "worker", &arguments, &ready).await?);
+        Ok(())
+    }
+
+    /// The process id of a program of the stack: `ingest`, `worker-1`, …
+    #[must_use]
+    pub fn pid(&self, name: &str) -> Option<i32> {
+        self.programs.iter().find(|program| program.name() == name).map(Process::pid)
     }
 
     /// Where everything is.
@@ -128,11 +184,8 @@ impl Stack {
         tokio::join!(self.postgres.stop(), self.rabbitmq.stop());
     }
 
-    async fn start_programs(&mut self, options: &Options, addresses: &Addresses) -> Result<(), StackError> {
-        let Self { folder, description, programs: running, .. } = self;
-        let launcher =
-            Launcher { folder: folder.path(), programs: &options.programs, http: reqwest::Client::new() };
-
+    async fn start_simulators(&mut self, addresses: &Addresses) -> Result<(), StackError> {
+        let Self { launcher, description, programs: running, .. } = self;
         let settings = launcher.write("identity.toml", &cast::identity(description))?;
         let arguments = ["identity", "--listen", &addresses.identity, "--settings", &settings];
         let metadata = format!(
@@ -145,27 +198,14 @@ impl Stack {
         let arguments = ["--listen", &addresses.itsm, "--settings", &settings];
         let summary = format!("http://{}/_control/summary", addresses.itsm);
         running.push(launcher.serve("itsm", "itsm-simulator", &arguments, &summary).await?);
+        Ok(())
+    }
 
-        let ingest_settings = launcher.write("ingest.toml", &cast::ingest(addresses, description))?;
-        let mut worker_settings = Vec::new();
+    fn write_settings(&self, addresses: &Addresses) -> Result<(), StackError> {
+        let Self { launcher, description, .. } = self;
+        launcher.write("ingest.toml", &cast::ingest(addresses, description))?;
         for (admin, number) in addresses.worker_admins.iter().zip(1..) {
-            let settings = cast::worker(admin, description);
-            worker_settings.push(launcher.write(&format!("worker-{number}.toml"), &settings)?);
-        }
-        if options.extent == Extent::Bare {
-            return Ok(());
-        }
-
-        if let Some(settings) = worker_settings.first() {
-            launcher.run("migrate", "worker", &["migrate", "--config", settings]).await?;
-        }
-        let ready = format!("{}/readyz", description.ingest_admin_url);
-        let arguments = ["serve", "--config", &ingest_settings];
-        running.push(launcher.serve("ingest", "ingest", &arguments, &ready).await?);
-        for ((settings, admin), number) in worker_settings.iter().zip(&description.worker_admin_urls).zip(1..)
-        {
-            let (name, ready) = (format!("worker-{number}"), format!("{admin}/readyz"));
-            running.push(launcher.serve(&name, "worker", &["run", "--config", settings], &ready).await?);
+            launcher.write(&worker_settings(number), &cast::worker(admin, description))?;
         }
         Ok(())
     }
@@ -187,12 +227,17 @@ impl Stack {
     }
 }
 
-impl Launcher<'_> {
+impl Launcher {
+    /// The path of a file in the stack's folder, as an argument.
+    fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
     /// Writes a settings file and returns its path as an argument.
     fn write(&self, name: &str, settings: &str) -> Result<String, StackError> {
-        let path = self.folder.join(name);
-        fs::write(&path, settings).map_err(|error| StackError::Write(path.clone(), error))?;
-        Ok(path.display().to_string())
+        let path = self.path(name);
+        fs::write(&path, settings).map_err(|error| StackError::Write(path.clone().into(), error))?;
+        Ok(path)
     }
 
     /// Starts a program and waits until `url` answers with success.
@@ -230,6 +275,10 @@ fn addresses(workers: usize) -> io::Result<Addresses> {
     let worker_admins =
         (0..workers).map(|_| Ok(ports::free::<1>()?.map(loopback))).collect::<io::Result<Vec<_>>>()?;
     Ok(Addresses { identity, itsm, ingest, ingest_admin, worker_admins: worker_admins.concat() })
+}
+
+fn worker_settings(number: usize) -> String {
+    format!("worker-{number}.toml")
 }
 
 fn loopback(port: u16) -> String {

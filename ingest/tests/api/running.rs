@@ -13,7 +13,7 @@ async fn shutdown_finishes_the_request_at_hand_and_accepts_no_other() {
         "POST /v1/alerts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n{first}"
     ))
     .await;
-    until(async || app.admin("/metrics").await.1.contains("ingest_requests_in_flight 1")).await;
+    until(async || app.admin("/metrics").await.1.contains("secure_export_ingest_requests_in_flight 1")).await;
     app.shutdown.cancel();
     until(async || TcpStream::connect(("127.0.0.1", app.port)).await.is_err()).await;
     raw.send(rest).await;
@@ -28,13 +28,13 @@ async fn every_metric_is_there_before_the_first_request() {
     let (status, metrics) = app.admin("/metrics").await;
     assert_eq!(status, 200);
     for line in [
-        r#"ingest_requests_total{status="202",code="accepted"} 0"#,
-        r#"ingest_requests_total{status="503",code="not_durable"} 0"#,
-        r#"ingest_token_checks_total{outcome="verified",reason=""} 0"#,
-        r#"ingest_key_fetches_total{outcome="failed"} 0"#,
-        "ingest_requests_in_flight 0",
-        "ingest_publish_seconds_count 0",
-        "ingest_remembered_tokens 0",
+        r#"secure_export_ingest_requests_total{status="202",code="accepted"} 0"#,
+        r#"secure_export_ingest_requests_total{status="503",code="not_durable"} 0"#,
+        r#"secure_export_ingest_token_checks_total{outcome="verified",reason=""} 0"#,
+        r#"secure_export_ingest_key_fetches_total{outcome="failed"} 0"#,
+        "secure_export_ingest_requests_in_flight 0",
+        "secure_export_ingest_publish_seconds_count 0",
+        "secure_export_ingest_remembered_tokens 0",
     ] {
         assert!(metrics.contains(line), "{line} is missing from\n{metrics}");
     }

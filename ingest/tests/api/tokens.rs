@@ -160,10 +160,17 @@ async fn a_token_is_remembered_and_a_changed_one_is_not_taken_for_it() {
     }
     assert_eq!(app.post(&format!("{token}A"), alert(1)).await.status(), 401);
     let (_, metrics) = app.admin("/metrics").await;
-    assert!(metrics.contains(r#"ingest_token_checks_total{outcome="verified",reason=""} 1"#), "{metrics}");
-    assert!(metrics.contains(r#"ingest_token_checks_total{outcome="remembered",reason=""} 2"#), "{metrics}");
     assert!(
-        metrics.contains(r#"ingest_token_checks_total{outcome="refused",reason="signature"} 1"#),
+        metrics.contains(r#"secure_export_ingest_token_checks_total{outcome="verified",reason=""} 1"#),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains(r#"secure_export_ingest_token_checks_total{outcome="remembered",reason=""} 2"#),
+        "{metrics}"
+    );
+    assert!(
+        metrics
+            .contains(r#"secure_export_ingest_token_checks_total{outcome="refused",reason="signature"} 1"#),
         "{metrics}"
     );
 }

@@ -113,12 +113,10 @@ fn text(value: &str) -> AMQPValue {
 
 fn failed(name: &ShortString, source: lapin::Error) -> TopologyError {
     let name = name.to_string();
-    match source.kind() {
-        ErrorKind::ProtocolError(error)
-            if matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)) =>
-        {
-            TopologyError::Mismatch { name, reason: error.get_message().to_string() }
-        }
-        _ => TopologyError::Broker { name, source },
+    if let ErrorKind::ProtocolError(error) = source.kind()
+        && *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)
+    {
+        return TopologyError::Mismatch { name, reason: error.get_message().to_string() };
     }
+    TopologyError::Broker { name, source }
 }

@@ -8,9 +8,10 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::answer;
 use crate::config::Config;
 use crate::store;
-use crate::store::listing::{self, Filter, TicketLine};
+use crate::store::listing::{self, AlertLine, AttemptLine, Filter, TicketLine};
 
 const MAX_RETRIES_AT_ONCE: u32 = 10_000;
 
@@ -68,20 +69,66 @@ pub(super) async fn run(config: &Config, command: Command, json: bool) -> anyhow
     }
 }
 
-#[expect(clippy::print_stdout, reason = "it is the answer of the command")]
 async fn list(pool: &PgPool, filter: &Filter, json: bool) -> anyhow::Result<ExitCode> {
     let tickets = listing::tickets(pool, filter).await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&tickets)?);
+        answer(&serde_json::to_string_pretty(&tickets)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{:<14} {:<11} {:<20} {:<20} {:<16} RULE", "NUMBER", "STATE", "FIRED", "CI", "TARGET");
+    answer(&format!("{:<14} {:<11} {:<20} {:<20} {:<16} RULE", "NUMBER", "STATE", "FIRED", "CI", "TARGET"))?;
     for ticket in &tickets {
-        println!("{}", line(ticket));
+        answer(&line(ticket))?;
     }
     if tickets.len() >= usize::try_from(filter.limit)? {
-        println!("… more: raise --limit");
+        answer("… there may be more: raise --limit")?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list_without(pool: &PgPool, limit: u32, json: bool) -> anyhow::Result<ExitCode> {
+    let alerts = listing::without_ticket(pool, limit).await?;
+    if json {
+        answer(&serde_json::to_string_pretty(&alerts)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for alert in &alerts {
+        answer(&format!("{}  ({})", printable(&alert.alert_id), alert.reason))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(pool: &PgPool, name: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let ids = listing::find(pool, name).await?;
+    anyhow::ensure!(!ids.is_empty(), "there is no ticket {name}");
+    for id in ids {
+        let filter = Filter { ticket_id: Some(id), limit: 1, ..Filter::default() };
+        let ticket =
+            listing::tickets(pool, &filter).await?.into_iter().next().context("the ticket is gone")?;
+        let alerts = listing::alerts(pool, id).await?;
+        let attempts = listing::attempts(pool, id).await?;
+        if json {
+            let all = json!({ "ticket": ticket, "alerts": alerts, "attempts": attempts });
+            answer(&serde_json::to_string_pretty(&all)?)?;
+            continue;
+        }
+        answer(&line(&ticket))?;
+        answer(&format!("  id {}  correlation id {}", ticket.ticket_id, ticket.correlation_id))?;
+        for alert in &alerts {
+            answer(&alert_line(alert))?;
+        }
+        for attempt in &attempts {
+            answer(&attempt_line(attempt))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn retry(pool: &PgPool, tickets: &[Uuid], json: bool) -> anyhow::Result<ExitCode> {
+    let mut due = 0;
+    for ticket in tickets {
+        due += u32::from(listing::retry(pool, *ticket).await?);
+    }
+    answer(&if json { json!({ "due": due }).to_string() } else { format!("{due} tickets are due now") })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -100,73 +147,25 @@ fn line(ticket: &TicketLine) -> String {
     )
 }
 
+fn alert_line(alert: &AlertLine) -> String {
+    let condition = if alert.firing { "firing" } else { "resolved" };
+    let (id, heard, deliveries) = (printable(&alert.alert_id), alert.notifications, alert.deliveries);
+    format!("  alert {id} ({condition}; {heard} notifications in {deliveries} deliveries)")
+}
+
+fn attempt_line(attempt: &AttemptLine) -> String {
+    format!(
+        "  {}  {:<8} {:<12} {:>6} ms  {}  {}",
+        attempt.started_at.to_jiff().strftime("%Y-%m-%dT%H:%M:%S%.3fZ"),
+        attempt.action,
+        attempt.outcome,
+        attempt.duration_ms,
+        attempt.worker,
+        printable(attempt.detail.as_deref().unwrap_or_default())
+    )
+}
+
 /// Alert text is not ours: control characters could rewrite the operator's screen.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-#[expect(clippy::print_stdout, reason = "it is the answer of the command")]
-async fn list_without(pool: &PgPool, limit: u32, json: bool) -> anyhow::Result<ExitCode> {
-    let alerts = listing::without_ticket(pool, limit).await?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&alerts)?);
-    } else {
-        alerts.iter().for_each(|alert| println!("{}  ({})", printable(&alert.alert_id), alert.reason));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-#[expect(clippy::print_stdout, reason = "it is the answer of the command")]
-async fn show(pool: &PgPool, name: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let ids = listing::find(pool, name).await?;
-    anyhow::ensure!(!ids.is_empty(), "there is no ticket {name}");
-    for id in ids {
-        let filter = Filter { ticket_id: Some(id), limit: 1, ..Filter::default() };
-        let ticket =
-            listing::tickets(pool, &filter).await?.into_iter().next().context("the ticket is gone")?;
-        let alerts = listing::alerts(pool, id).await?;
-        let attempts = listing::attempts(pool, id).await?;
-        if json {
-            let all = json!({ "ticket": ticket, "alerts": alerts, "attempts": attempts });
-            println!("{}", serde_json::to_string_pretty(&all)?);
-            continue;
-        }
-        println!("{}", line(&ticket));
-        println!("  id {}  correlation id {}", ticket.ticket_id, ticket.correlation_id);
-        for alert in alerts {
-            let condition = if alert.firing { "firing" } else { "resolved" };
-            println!(
-                "  alert {} ({condition}; {} notifications in {} deliveries)",
-                printable(&alert.alert_id),
-                alert.notifications,
-                alert.deliveries
-            );
-        }
-        for attempt in attempts {
-            println!(
-                "  {}  {:<8} {:<12} {:>6} ms  {}  {}",
-                attempt.started_at.to_jiff().strftime("%Y-%m-%dT%H:%M:%S%.3fZ"),
-                attempt.action,
-                attempt.outcome,
-                attempt.duration_ms,
-                attempt.worker,
-                printable(attempt.detail.as_deref().unwrap_or_default())
-            );
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-#[expect(clippy::print_stdout, reason = "it is the answer of the command")]
-async fn retry(pool: &PgPool, tickets: &[Uuid], json: bool) -> anyhow::Result<ExitCode> {
-    let mut due = 0;
-    for ticket in tickets {
-        due += u32::from(listing::retry(pool, *ticket).await?);
-    }
-    if json {
-        println!("{}", json!({ "due": due }));
-    } else {
-        println!("{due} tickets are due now");
-    }
-    Ok(ExitCode::SUCCESS)
 }

@@ -18,10 +18,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stdout, reason = "it is the answer of the command")]
 pub(super) async fn migrate(config: Config) -> anyhow::Result<ExitCode> {
     let pool = store::pool(&config.database).context("database.url cannot be read")?;
     store::MIGRATIONS.run(&pool).await.context("the database cannot be migrated")?;
-    println!("the database has the schema of this version");
+    super::answer("the database has the schema of this version")?;
     Ok(ExitCode::SUCCESS)
 }

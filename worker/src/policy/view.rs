@@ -1,7 +1,5 @@
 //! An alert as templates see it: `alert.…`, and the plain text that stands in when a template fails.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -32,7 +30,7 @@ pub struct AlertView {
     /// The first target, in full.
     pub target: String,
     pub targets: Vec<String>,
-    /// The name of the first target, or of the first configuration item.
+    /// The name of the first configuration item, or of the first target: a log alert's target is its workspace.
     pub resource: String,
     pub resource_group: String,
     pub subscription: String,
@@ -70,11 +68,8 @@ impl AlertView {
         let targets: Vec<String> = essentials.target_ids.iter().map(ToString::to_string).collect();
         let items: Vec<String> = essentials.configuration_items.iter().map(ToString::to_string).collect();
         let target = targets.first().cloned().unwrap_or_default();
-        let resource = match (targets.first(), items.first()) {
-            (Some(id), _) => arm::name(id).to_owned(),
-            (None, Some(item)) => arm::name(item).to_owned(),
-            (None, None) => String::new(),
-        };
+        let resource =
+            items.first().or(targets.first()).map(|id| arm::name(id).to_owned()).unwrap_or_default();
         let pairs: Vec<_> = dimensions.iter().map(|d| (d.name.clone(), d.value.clone())).collect();
         let mut view = Self {
             id: essentials.alert_id.to_string(),
@@ -236,8 +231,7 @@ fn measured(context: &Value) -> Vec<String> {
 }
 
 fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    // Writing to a String does not fail.
-    let _: std::fmt::Result = text.write_fmt(arguments);
+    text.push_str(&arguments.to_string());
 }
 
 #[cfg(test)]

@@ -13,7 +13,15 @@ use crate::store::claims::Ci;
 
 /// Answers of one target's CMDB.
 pub struct CiFinder {
-    cache: Cache<Vec<CiCandidate>, CiMatch>,
+    cache: Cache<Vec<CiCandidate>, Answer>,
+}
+
+/// What the CMDB said, in a form that is worth remembering.
+#[derive(Debug, Clone)]
+enum Answer {
+    Match(CiMatch),
+    /// It refuses the question: asking again at once would be refused again.
+    Refused(String),
 }
 
 /// What was found, and how to count it.
@@ -29,16 +37,16 @@ struct ByMatch {
     missing: Duration,
 }
 
-impl Expiry<Vec<CiCandidate>, CiMatch> for ByMatch {
+impl Expiry<Vec<CiCandidate>, Answer> for ByMatch {
     fn expire_after_create(
         &self,
         _candidates: &Vec<CiCandidate>,
-        found: &CiMatch,
+        answer: &Answer,
         _at: std::time::Instant,
     ) -> Option<Duration> {
-        Some(match found {
-            CiMatch::Found { .. } => self.found,
-            CiMatch::Ambiguous(_) | CiMatch::NotFound => self.missing,
+        Some(match answer {
+            Answer::Match(CiMatch::Found { .. }) => self.found,
+            Answer::Match(CiMatch::Ambiguous(_) | CiMatch::NotFound) | Answer::Refused(_) => self.missing,
         })
     }
 }
@@ -59,38 +67,44 @@ impl CiFinder {
         connector: &dyn Connector,
         candidates: &[CiCandidate],
     ) -> Result<Finding, ConnectorError> {
-        if candidates.is_empty() {
-            let ci = Ci::Missing("the alert names no resource".to_owned());
-            return Ok(Finding { ci, result: "no_candidate", asked: false });
-        }
         let mut asked = false;
-        let loading = async {
+        let asking = async {
             asked = true;
-            connector.find_ci(candidates).await
+            match connector.find_ci(candidates).await {
+                Ok(found) => Ok(Answer::Match(found)),
+                Err(ConnectorError::Rejected(reason)) => Ok(Answer::Refused(reason)),
+                Err(error) => Err(error),
+            }
         };
-        match self.cache.try_get_with(candidates.to_vec(), loading).await {
-            Ok(found) => Ok(Finding { asked, ..Finding::from(found) }),
+        let answer = match self.cache.try_get_with(candidates.to_vec(), asking).await {
+            Ok(answer) => answer,
             Err(error) => match &*error {
-                ConnectorError::Throttled { .. } | ConnectorError::Unauthorized(_) => Err((*error).clone()),
+                ConnectorError::Throttled { .. } | ConnectorError::Unauthorized(_) => {
+                    return Err((*error).clone());
+                }
                 ConnectorError::Unavailable(_)
                 | ConnectorError::Ambiguous(_)
                 | ConnectorError::Rejected(_)
-                | ConnectorError::Gone(_) => {
-                    let ci = Ci::Missing(format!("the CMDB could not be asked: {error}"));
-                    Ok(Finding { ci, result: "error", asked })
-                }
+                | ConnectorError::Gone(_) => Answer::Refused(error.to_string()),
             },
-        }
+        };
+        Ok(finding(answer, candidates.is_empty(), asked))
     }
 }
 
-impl From<CiMatch> for Finding {
-    fn from(found: CiMatch) -> Self {
-        let (ci, result) = match found {
-            CiMatch::Found { id, name } => (Ci::Bound { id, name }, "found"),
-            CiMatch::Ambiguous(which) => (Ci::Missing(format!("several fit: {which}")), "ambiguous"),
-            CiMatch::NotFound => (Ci::Missing("the CMDB has none that fits".to_owned()), "not_found"),
-        };
-        Self { ci, result, asked: false }
-    }
+fn finding(answer: Answer, nothing_named: bool, asked: bool) -> Finding {
+    let (ci, result) = match answer {
+        Answer::Match(CiMatch::Found { id, name }) => (Ci::Bound { id, name }, "found"),
+        Answer::Match(CiMatch::Ambiguous(which)) => {
+            (Ci::Missing(format!("several fit: {which}")), "ambiguous")
+        }
+        Answer::Match(CiMatch::NotFound) if nothing_named => {
+            (Ci::Missing("the alert names no resource".to_owned()), "no_candidate")
+        }
+        Answer::Match(CiMatch::NotFound) => {
+            (Ci::Missing("the CMDB has none that fits".to_owned()), "not_found")
+        }
+        Answer::Refused(reason) => (Ci::Missing(format!("the CMDB could not be asked: {reason}")), "error"),
+    };
+    Finding { ci, result, asked }
 }

@@ -50,14 +50,8 @@ fn a_database_that_is_down_pauses_intake_and_nothing_is_lost() {
         let upstream = (database.host_str().unwrap().to_owned(), database.port().unwrap());
         let upstream = tokio::net::lookup_host(upstream).await.unwrap().next().unwrap();
         let proxy = Proxy::start(upstream).await.unwrap();
-        let port = proxy.address().port();
-        let through_proxy = move |url: &str| {
-            let mut url: Url = url.parse().unwrap();
-            url.set_host(Some("127.0.0.1")).unwrap();
-            url.set_port(Some(port)).unwrap();
-            url.to_string()
-        };
-        let differences = Differences { database: Some(Box::new(through_proxy)), ..Differences::default() };
+        let differences =
+            Differences { database_port: Some(proxy.address().port()), ..Differences::default() };
         let world = World::build(1, &differences).await;
         world.send(metric(0).fired()).await;
         world.settled(1).await;

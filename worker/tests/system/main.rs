@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::panic,
     reason = "what a test needs it sets up by functions, which the exception for tests does not reach"
 )]
 

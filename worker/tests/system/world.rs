@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 use uuid::Uuid;
 use worker::app::Application;
 use worker::config;
@@ -45,8 +46,8 @@ pub(crate) struct World {
 pub(crate) struct Differences<'a> {
     /// TOML that is added to the settings of the workers.
     pub(crate) settings: &'a str,
-    /// Another way to the database.
-    pub(crate) database: Option<Box<dyn Fn(&str) -> String + 'a>>,
+    /// A port through which the workers reach the database.
+    pub(crate) database_port: Option<u16>,
 }
 
 impl World {
@@ -58,10 +59,10 @@ impl World {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let (vhost, database) = (TestVhost::create().await.unwrap(), TestDatabase::create().await.unwrap());
         let itsm = ItsmSimulator::start(Settings::default(), ([127, 0, 0, 1], 0).into()).await.unwrap();
-        let url = match &differences.database {
-            Some(way) => way(database.url()),
-            None => database.url().to_owned(),
-        };
+        let mut url: Url = database.url().parse().unwrap();
+        if let Some(port) = differences.database_port {
+            url.set_port(Some(port)).unwrap();
+        }
         let mut settings = tempfile::NamedTempFile::new().unwrap();
         write!(
             settings,

@@ -57,6 +57,7 @@ impl Send {
             kinds: self.kinds,
             count: self.count,
             seed: self.seed.unwrap_or_else(|| Timestamp::now().as_second().unsigned_abs()),
+            resources: None,
             rate: self.rate,
             connections: self.connections,
             resolve_after: self.resolve_after,

@@ -21,7 +21,14 @@ pub(super) fn notifications(plan: &LoadPlan, start: Timestamp) -> Vec<Due> {
     let mut resolved = Vec::new();
     for (number, kind) in (0..plan.count).zip(plan.kinds.iter().copied().cycle()) {
         let after = plan.rate.map_or(Duration::ZERO, |rate| at_rate(number, rate));
-        let alert = AlertRule::new(kind, plan.seed, number.saturating_add(1)).fire(later(start, after));
+        let rule = AlertRule::new(kind, plan.seed, number.saturating_add(1));
+        let rule = match plan.resources {
+            Some(resources) => {
+                rule.on(AlertRule::new(kind, plan.seed, number % resources + 1).target().clone())
+            }
+            None => rule,
+        };
+        let alert = rule.fire(later(start, after));
         fired.push(Due { after, body: alert.fired() });
         if let Some(resolve_after) = plan.resolve_after {
             let after = after.saturating_add(resolve_after);
@@ -45,6 +52,8 @@ fn later(start: Timestamp, after: Duration) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
     use crate::{
         alerts::Kind,
@@ -58,6 +67,7 @@ mod tests {
             kinds: vec![Kind::MetricStatic, Kind::ServiceHealth],
             count: 4,
             seed: 7,
+            resources: None,
             rate,
             connections: 1,
             resolve_after,
@@ -82,6 +92,20 @@ mod tests {
             .map(|&(after, rule, condition)| (after, rule.to_owned(), condition.to_owned()))
             .collect();
         assert_eq!(story(plan), expected);
+    }
+
+    #[test]
+    fn rules_share_resources_where_the_plan_says_how_many() {
+        let plan =
+            LoadPlan { resources: NonZeroU64::new(2), kinds: vec![Kind::MetricStatic], ..plan(None, None) };
+        let targets: Vec<String> = notifications(&plan, Timestamp::UNIX_EPOCH)
+            .iter()
+            .map(|due| serde_json::from_slice::<serde_json::Value>(&due.body).unwrap())
+            .map(|body| body["data"]["essentials"]["alertTargetIDs"][0].to_string())
+            .collect();
+        assert_eq!(targets.len(), 4);
+        assert_eq!((&targets[0], &targets[1]), (&targets[2], &targets[3]));
+        assert_ne!(targets[0], targets[1]);
     }
 
     #[test]
