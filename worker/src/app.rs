@@ -27,6 +27,8 @@ const OUTCOMES_WAITING: usize = 1_024;
 /// How long the start waits for the database before it says that it has none.
 const SCHEMA_PATIENCE: Duration = Duration::from_secs(60);
 const SCHEMA_PAUSE: Duration = Duration::from_millis(500);
+/// How long the connections to the database may take to close.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A worker that is ready to run.
 pub struct Application {
@@ -35,6 +37,7 @@ pub struct Application {
     parts: Parts,
     shutdown: CancellationToken,
     tasks: TaskTracker,
+    drain: Duration,
 }
 
 struct Parts {
@@ -66,7 +69,7 @@ impl Application {
         let publisher =
             Publisher::start(config.broker.clone(), name, dead_letters, shutdown.clone(), &tasks).await?;
         let route = Arc::new(config.route);
-        let worker = worker_name();
+        let (worker, drain) = (worker_name(), config.sync.drain);
         let bells: BTreeMap<String, Arc<Notify>> =
             config.targets.keys().map(|name| (name.clone(), Arc::default())).collect();
         let (done, outcomes) = mpsc::channel(OUTCOMES_WAITING);
@@ -113,7 +116,7 @@ impl Application {
         let (admin, admin_address) = ops::admin_server(&config.admin, health, registry, |_| {})
             .context("admin.listen cannot be bound")?;
         let parts = Parts { intake, loops, recorder, sweep, pool, bells };
-        Ok(Self { admin, admin_address, parts, shutdown, tasks })
+        Ok(Self { admin, admin_address, parts, shutdown, tasks, drain })
     }
 
     /// Where `/readyz` and `/metrics` answer.
@@ -124,7 +127,7 @@ impl Application {
 
     /// Works until shutdown: takes no more work, finishes what is under way, records it, leaves.
     pub async fn run(self) {
-        let Self { admin, admin_address, parts, shutdown, tasks } = self;
+        let Self { admin, admin_address, parts, shutdown, tasks, drain } = self;
         tracing::info!(%admin_address, "worker started");
         let Parts { intake, loops, recorder, sweep, pool, bells } = parts;
         let admin_handle = admin.handle();
@@ -142,8 +145,15 @@ impl Application {
         tasks.close();
         shutdown.cancelled().await;
         admin_handle.stop(false).await;
-        tasks.wait().await;
-        pool.close().await;
+        if tokio::time::timeout(drain, tasks.wait()).await.is_err() {
+            tracing::warn!(
+                ?drain,
+                "not everything was finished within {drain:?}; the leases run out and others go on"
+            );
+        }
+        if tokio::time::timeout(GOODBYE, pool.close()).await.is_err() {
+            tracing::debug!("the database did not say goodbye in time");
+        }
         tracing::info!("worker stopped");
     }
 }

@@ -72,6 +72,8 @@ pub struct SyncSettings {
     pub lease: Duration,
     #[serde(with = "shared::settings::duration")]
     pub record_linger: Duration,
+    #[serde(with = "shared::settings::duration")]
+    pub drain: Duration,
     pub retry: RetrySettings,
     pub ci_cache: CiCacheSettings,
 }
@@ -213,4 +215,72 @@ fn checked_target(name: &str, raw: RawTarget, lease: Duration) -> Result<Target,
 
 fn check(holds: bool, otherwise: &str) -> Result<(), SettingsError> {
     if holds { Ok(()) } else { Err(SettingsError::Invalid(otherwise.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const NEEDED: &str = r#"
+        amqp.url = "amqp://localhost"
+        database.url = "postgres://localhost/x"
+        route.target = "snow"
+        [targets.snow.connector.servicenow]
+        base_url = "https://example.service-now.com"
+        auth.basic = { username = "u", password = "p" }
+    "#;
+
+    fn load_text(text: &str) -> Result<Config, SettingsError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        load(Some(file.path()))
+    }
+
+    fn refusal(text: &str) -> String {
+        match load_text(text) {
+            Ok(_) => panic!("should be refused: {text}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_has_no_default_is_enough() {
+        let config = load_text(NEEDED).unwrap();
+        assert_eq!(config.targets.keys().collect::<Vec<_>>(), ["snow"]);
+        assert_eq!(config.route.weight(None), crate::policy::Weight { impact: 3, urgency: 3 });
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let cases = [
+            ("nonsense = 1", "nonsense"),
+            ("intake.bach = 1", "bach"),
+            ("route.reopen_window = \"soon\"", "reopen_window"),
+            ("sync.lease = \"3s\"", "sync.lease"),
+            ("intake.batch = 0", "intake.batch"),
+            ("route.severity.sev9 = { impact = 1, urgency = 1 }", "route.severity.sev9"),
+            ("route.severity.sev1 = { impact = 0, urgency = 1 }", "route.severity.sev1"),
+            ("route.open.summary = \"{{ alert.\"", "route.open.summary"),
+            ("amqp.prefix = \"a b\"", "amqp.prefix"),
+            ("sync.retry.min = \"1h\"", "sync.retry.min"),
+        ];
+        for (line, key) in cases {
+            let error = refusal(&format!("{line}\n{NEEDED}"));
+            assert!(error.contains(key), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_route_to_nowhere_lists_the_targets() {
+        let error = refusal(&NEEDED.replace("route.target = \"snow\"", "route.target = \"prod\""));
+        assert!(error.contains("prod") && error.contains("there are: snow"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_secret_says_how_to_give_it() {
+        let error = refusal(&NEEDED.replace("database.url = \"postgres://localhost/x\"", ""));
+        assert!(error.contains("database.url") && error.contains("database.url_file"), "{error}");
+    }
 }

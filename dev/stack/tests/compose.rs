@@ -42,6 +42,16 @@ fn our_containers_cannot_write_and_have_no_privileges() {
 }
 
 #[test]
+fn no_two_services_build_the_same_image() {
+    let mut built = BTreeMap::new();
+    for (name, service) in services().into_iter().filter(|(_, it)| it["build"].is_object()) {
+        let image = service["image"].as_str().unwrap().to_owned();
+        let other = built.insert(image, name.clone());
+        assert_eq!(other, None, "{name} too: compose builds at the same time, and one of the two would fail");
+    }
+}
+
+#[test]
 fn any_number_of_workers_can_run() {
     let worker = services().remove("worker").unwrap();
     assert_eq!((&worker["ports"], &worker["container_name"]), (&Value::Null, &Value::Null));

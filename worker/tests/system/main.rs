@@ -8,6 +8,7 @@
 
 mod faults;
 mod intake;
+mod leases;
 mod many;
 mod tickets;
 mod world;

@@ -182,11 +182,17 @@ impl World {
         listing::tickets(&self.pool, &filter).await.unwrap()
     }
 
-    pub(crate) async fn stop(self) {
+    /// Stops the workers that run now; others may be started after.
+    pub(crate) async fn stop_workers(&mut self) {
         self.shutdown.cancel();
-        for worker in self.workers {
+        for worker in self.workers.drain(..) {
             worker.await.unwrap();
         }
+        self.shutdown = CancellationToken::new();
+    }
+
+    pub(crate) async fn stop(mut self) {
+        self.stop_workers().await;
         self.itsm.stop().await;
     }
 }

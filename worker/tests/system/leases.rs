@@ -1,0 +1,124 @@
+//! Claims: a ticket belongs to one worker at a time, and a worker that lost it writes nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Barrier;
+use worker::store::claims::{Claim, claim_due};
+use worker::store::outcomes::{Outcome, record};
+
+use crate::world::{World, in_world, metric, until};
+
+const LEASE: Duration = Duration::from_secs(60);
+
+#[test]
+fn workers_that_claim_at_once_never_get_the_same_ticket() {
+    in_world(async {
+        let world = with_due_tickets(60).await;
+        let barrier = Arc::new(Barrier::new(4));
+        let claims = (0..4).map(|number| {
+            let (pool, barrier) = (world.pool.clone(), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                claim_due(&pool, "snow", 30, LEASE, &format!("w{number}")).await.unwrap()
+            })
+        });
+        let mut claimed = Vec::new();
+        for claim in claims.collect::<Vec<_>>() {
+            claimed.extend(claim.await.unwrap());
+        }
+        let distinct: BTreeSet<_> = claimed.iter().map(|claim| claim.ticket_id).collect();
+        assert_eq!((claimed.len(), distinct.len()), (60, 60));
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_claim_commits_that_a_create_may_follow_before_anything_is_sent() {
+    in_world(async {
+        let world = with_due_tickets(1).await;
+        let claim = claim(&world, LEASE).await;
+        assert!(!claim.create_attempted, "nothing was sent before this claim");
+        let attempted: bool = sqlx::query_scalar("SELECT create_attempted_at IS NOT NULL FROM tickets")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+        assert!(attempted);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_worker_whose_lease_was_taken_over_records_nothing() {
+    in_world(async {
+        let world = with_due_tickets(1).await;
+        let stale = claim(&world, Duration::ZERO).await;
+        let fresh = until("the lease has run out", async || {
+            claim_due(&world.pool, "snow", 1, LEASE, "second").await.unwrap().pop()
+        })
+        .await;
+        assert!(fresh.create_attempted, "the first worker may have sent a create");
+        let mut connection = world.pool.acquire().await.unwrap();
+        assert!(record(&mut connection, &[made(&stale, "stale")]).await.unwrap().is_empty());
+        assert_eq!(record(&mut connection, &[made(&fresh, "fresh")]).await.unwrap().len(), 1);
+        drop(connection);
+        assert_eq!(world.tickets().await[0].number.as_deref(), Some("fresh"));
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_target_at_rest_is_not_claimed_from_and_a_failing_one_is_tried_with_one_ticket() {
+    in_world(async {
+        let world = with_due_tickets(5).await;
+        let mut connection = world.pool.acquire().await.unwrap();
+        worker::store::targets::failed(&mut connection, "snow", "down").await.unwrap();
+        assert_eq!(claim_due(&world.pool, "snow", 5, LEASE, "w").await.unwrap().len(), 1);
+        worker::store::targets::pause(&mut connection, "snow", LEASE, "429").await.unwrap();
+        assert!(claim_due(&world.pool, "snow", 5, LEASE, "w").await.unwrap().is_empty());
+        drop(connection);
+        world.stop().await;
+    });
+}
+
+/// A world whose workers have only filled the ledger: their target is at rest from the start.
+async fn with_due_tickets(count: u64) -> World {
+    let mut world = World::with_workers(0).await;
+    let mut connection = world.pool.acquire().await.unwrap();
+    worker::store::targets::pause(&mut connection, "snow", LEASE, "test").await.unwrap();
+    drop(connection);
+    world.start_worker().await;
+    world.send_all((0..count).map(|number| metric(number).fired()).collect()).await;
+    until("the tickets are in the ledger", async || {
+        (world.tickets().await.len() as u64 == count).then_some(())
+    })
+    .await;
+    world.stop_workers().await;
+    sqlx::query("DELETE FROM targets").execute(&world.pool).await.unwrap();
+    world
+}
+
+async fn claim(world: &World, lease: Duration) -> Claim {
+    claim_due(&world.pool, "snow", 1, lease, "first").await.unwrap().remove(0)
+}
+
+fn made(claim: &Claim, number: &str) -> Outcome {
+    Outcome {
+        ticket_id: claim.ticket_id,
+        lease_number: claim.lease_number,
+        version: claim.version,
+        external_id: Some(number.to_owned()),
+        external_number: Some(number.to_owned()),
+        synced: "open",
+        told_through: Some(claim.fired_at),
+        ci_id: None,
+        ci_name: None,
+        ci_missing: None,
+        create_unsure: false,
+        retry_ms: None,
+        park: false,
+        error: None,
+        settled_reason: None,
+    }
+}
