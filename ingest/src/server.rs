@@ -153,6 +153,8 @@ fn listen(
     .max_connections(http.max_connections.get().div_ceil(http.workers.get()))
     .client_request_timeout(time_limit)
     .client_disconnect_timeout(DISCONNECT_LIMIT)
+    // An answer is one small packet: waiting for more to send with it only delays Azure.
+    .tcp_nodelay(true)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(time_limit.as_secs() + 1)
     .disable_signals()
