@@ -26,3 +26,4 @@ CREATE TABLE notifications (
     body            text NOT NULL
 );
 CREATE INDEX notifications_received ON notifications (received_at);
+CREATE INDEX notifications_alert ON notifications (alert_key);

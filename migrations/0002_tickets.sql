@@ -49,6 +49,9 @@ CREATE UNIQUE INDEX tickets_ordinal ON tickets (target, correlation_key, ordinal
 CREATE INDEX tickets_due ON tickets (target, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX tickets_parked ON tickets (target, parked_at) WHERE parked_at IS NOT NULL;
 CREATE INDEX tickets_external ON tickets (external_number);
+CREATE INDEX tickets_follows ON tickets (follows) WHERE follows IS NOT NULL;
+CREATE INDEX tickets_shown ON tickets (shown_alert);
+CREATE INDEX tickets_ended ON tickets (ended_at) WHERE ended_at IS NOT NULL;
 
 -- Which alerts a ticket stands for.
 CREATE TABLE ticket_alerts (

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lapin::uri::AMQPUri;
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Connection, ConnectionProperties, Event};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::ops::Dependency;
 use crate::settings::{self, SettingsError};
 
 pub mod publisher;
@@ -104,14 +105,19 @@ impl Broker {
     }
 }
 
-/// Waits until a connection is no longer usable.
-pub async fn lost(connection: &Connection) {
+/// Waits until a connection is no longer usable; meanwhile `health` says whether the broker takes messages.
+async fn lost(connection: &Connection, health: &Dependency) {
     use futures_util::StreamExt;
 
     let mut events = std::pin::pin!(connection.events_listener());
     while connection.status().connected() {
         match events.next().await {
-            Some(lapin::Event::Error(_)) | None => return,
+            Some(Event::Error(_)) | None => return,
+            Some(Event::ConnectionBlocked(reason)) => {
+                tracing::error!(reason, "the broker takes no messages: {reason}");
+                health.down(&format!("the broker takes no messages: {reason}"));
+            }
+            Some(Event::ConnectionUnblocked) => health.up(),
             Some(_) => {}
         }
     }

@@ -175,6 +175,10 @@ impl TryFrom<RawConfig> for Config {
             "sync.retry.min must be above 0 and at most sync.retry.max",
         )?;
         let route = Route::try_from(raw.route)?;
+        check(
+            raw.sweep.retention >= route.reopen_window,
+            "sweep.retention must be at least route.reopen_window: a ticket is reopened as long as it is kept",
+        )?;
         if !targets.contains_key(&route.target) {
             let known: Vec<_> = targets.keys().map(String::as_str).collect();
             return Err(SettingsError::Invalid(format!(

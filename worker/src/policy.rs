@@ -19,6 +19,7 @@ use template::{Template, Templates};
 #[serde(deny_unknown_fields)]
 pub struct RouteSettings {
     /// The name of a `[targets.NAME]` section.
+    #[serde(default)]
     pub target: String,
     /// Template; alerts for which it gives the same text share a ticket.
     pub correlation_key: String,

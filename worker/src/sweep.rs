@@ -55,6 +55,9 @@ impl Sweep {
         }
         retention::forget_attempts(&self.pool, self.settings.retention).await?;
         retention::forget_notifications(&self.pool, self.settings.retention).await?;
+        retention::retire_tickets(&self.pool, self.settings.retention).await?;
+        retention::forget_tickets(&self.pool, self.settings.retention).await?;
+        retention::forget_alerts(&self.pool, self.settings.retention).await?;
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::config::{SyncSettings, Target};
 use crate::metrics::SyncMetrics;
 use crate::policy::Route;
 use crate::store::claims::{Claim, claim_due};
+use crate::store::targets;
 
 pub mod ci;
 pub mod pass;
@@ -97,10 +98,22 @@ impl TargetLoop {
                 Verdict::Retry(wait) => wait,
                 Verdict::Park => self.settings.retry.max,
             };
+            self.show_at_rest(last_wait, &error.to_string()).await;
             tokio::select! {
                 () = tokio::time::sleep(last_wait) => {}
                 () = self.shutdown.cancelled() => {}
             }
+        }
+    }
+
+    /// Lets metrics and the other workers know that the target cannot be used for a while.
+    async fn show_at_rest(&self, rest: Duration, reason: &str) {
+        let shown = async {
+            let mut connection = self.pool.acquire().await?;
+            targets::pause(&mut connection, &self.name, rest, reason).await
+        };
+        if let Err(error) = shown.await {
+            tracing::debug!(%error, "the ledger cannot be told that the target is at rest: {error}");
         }
     }
 

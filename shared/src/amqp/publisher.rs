@@ -224,7 +224,7 @@ async fn keep(
                 health.up();
                 tracing::info!("publisher connected to the broker");
                 let ended = tokio::select! {
-                    () = lost(&session.connection) => false,
+                    () = lost(&session.connection, &health) => false,
                     () = session.broken.notified() => false,
                     () = shutdown.cancelled() => true,
                 };

@@ -21,6 +21,10 @@ pub struct Names {
     pub dead: ShortString,
 }
 
+/// RabbitMQ 4 drops a message after 20 redeliveries where a queue says nothing; a dead letter must survive being
+/// looked at.
+const DEAD_DELIVERY_LIMIT: i32 = i32::MAX;
+
 /// Routing key of a notification from `ingest`.
 pub const KEY_NOTIFICATION: &str = "notification";
 /// Routing key of a message that nothing can be done with.
@@ -84,11 +88,11 @@ pub async fn declare(channel: &Channel, broker: &Broker) -> Result<(), TopologyE
 }
 
 fn inbound_arguments(broker: &Broker) -> FieldTable {
-    let mut arguments = dead_arguments(broker);
+    let limit = i32::try_from(broker.delivery_limit).unwrap_or(i32::MAX);
+    let mut arguments = bounded_arguments(broker, limit);
     let mut set = |name: &str, value| {
         arguments.insert(name.into(), value);
     };
-    set("x-delivery-limit", AMQPValue::LongInt(i32::try_from(broker.delivery_limit).unwrap_or(i32::MAX)));
     set("x-dead-letter-exchange", text(broker.names.exchange.as_str()));
     set("x-dead-letter-routing-key", text(KEY_DEAD));
     // The default, at-most-once, loses dead letters when their queue is unavailable.
@@ -98,9 +102,14 @@ fn inbound_arguments(broker: &Broker) -> FieldTable {
 }
 
 fn dead_arguments(broker: &Broker) -> FieldTable {
+    bounded_arguments(broker, DEAD_DELIVERY_LIMIT)
+}
+
+fn bounded_arguments(broker: &Broker, delivery_limit: i32) -> FieldTable {
     let mut arguments = FieldTable::default();
     let bytes = i64::try_from(broker.max_queue_bytes).unwrap_or(i64::MAX);
     arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(delivery_limit));
     arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(bytes));
     // A full queue must refuse the newest; the default drops the oldest without a word.
     arguments.insert("x-overflow".into(), text("reject-publish"));

@@ -24,7 +24,7 @@ const FIRED_AFTER_WINDOW: &str = "fired again after the reopen window";
 pub enum BatchError {
     #[error("the ledger failed: {0}")]
     Ledger(#[from] sqlx::Error),
-    #[error("another worker ended a ticket just now")]
+    #[error("a ticket ended, or an alert was forgotten, just now")]
     Raced,
     #[error("an alert cannot be read again: {0}")]
     Shape(#[from] shared::alert::ShapeError),
@@ -46,6 +46,9 @@ pub async fn reconcile(
 
     alerts::ensure(connection, &heard.identities).await?;
     let before = alerts::lock(connection, &heard.identities).await?;
+    if before.len() < heard.identities.len() {
+        return Err(BatchError::Raced);
+    }
     alerts::keep(connection, &heard.notifications).await?;
     let changed: Vec<(AlertKey, AlertState)> =
         before.iter().map(|(alert, state)| (*alert, heard.after(*alert, *state))).collect();

@@ -69,13 +69,13 @@ pub async fn tickets(pool: &PgPool, filter: &Filter) -> Result<Vec<TicketLine>, 
     sqlx::query_as(
         "SELECT * FROM (
              SELECT t.ticket_id, t.target, t.external_number AS number, t.wants, a.alert_rule AS rule, t.fired_at,
-                    coalesce(t.ci_name, t.ci_missing) AS ci, t.correlation_id,
-                    CASE WHEN t.ended_at IS NOT NULL THEN 'ended'
-                         WHEN t.parked_at IS NOT NULL THEN 'parked'
+                    t.ci_name AS ci, t.correlation_id,
+                    CASE WHEN t.parked_at IS NOT NULL THEN 'parked'
                          WHEN t.due_at IS NOT NULL THEN 'pending'
+                         WHEN t.ended_at IS NOT NULL THEN 'ended'
                          WHEN t.synced = 'none' THEN 'not_needed'
                          ELSE t.synced END AS state,
-                    coalesce(t.last_error, t.end_reason, t.settled_reason) AS reason
+                    coalesce(t.last_error, t.end_reason, t.settled_reason, t.ci_missing) AS reason
              FROM tickets t JOIN alerts a ON a.alert_key = t.shown_alert) listed
          WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR target = $2)
            AND ($3::uuid IS NULL OR ticket_id = $3)
@@ -154,7 +154,7 @@ pub async fn without_ticket(pool: &PgPool, limit: u32) -> Result<Vec<WithoutTick
 pub async fn retry(pool: &PgPool, ticket_id: Uuid) -> Result<bool, sqlx::Error> {
     let due = sqlx::query(
         "UPDATE tickets SET due_at = now(), parked_at = NULL, failing_since = NULL, retry_ms = 0
-         WHERE ticket_id = $1 AND ended_at IS NULL AND (parked_at IS NOT NULL OR due_at IS NOT NULL)",
+         WHERE ticket_id = $1 AND (parked_at IS NOT NULL OR due_at IS NOT NULL)",
     );
     Ok(due.bind(ticket_id).execute(pool).await?.rows_affected() > 0)
 }
@@ -180,7 +180,8 @@ pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, sqlx::Error> {
                 count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
                 count(*) FILTER (WHERE ci_missing IS NOT NULL AND synced = 'open') AS without_ci,
                 coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at <= now())), 0)::float8 AS oldest_due_s
-         FROM tickets WHERE ended_at IS NULL AND (due_at IS NOT NULL OR parked_at IS NOT NULL OR ci_missing IS NOT NULL)
+         FROM tickets
+         WHERE due_at IS NOT NULL OR parked_at IS NOT NULL OR (ci_missing IS NOT NULL AND ended_at IS NULL)
          GROUP BY target",
     )
     .fetch_all(pool)

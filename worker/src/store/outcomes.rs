@@ -68,7 +68,7 @@ pub async fn record(
          FROM jsonb_to_recordset($1) AS o (ticket_id uuid, lease_number bigint, version bigint, external_id text,
               external_number text, synced text, told_through timestamptz, ci_id text, ci_name text, ci_missing text,
               create_unsure boolean, retry_ms bigint, park boolean, error text, settled_reason text)
-         WHERE t.ticket_id = o.ticket_id AND t.lease_number = o.lease_number AND t.ended_at IS NULL
+         WHERE t.ticket_id = o.ticket_id AND t.lease_number = o.lease_number
          RETURNING t.ticket_id, coalesce(t.due_at <= now(), false)",
     )
     .bind(Json(outcomes))

@@ -19,7 +19,7 @@ pub async fn forget_attempts(pool: &PgPool, retention: Duration) -> Result<u64, 
     Ok(gone.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
 }
 
-/// Removes notifications heard before the retention, but none that the text of an open ticket is taken from.
+/// Removes notifications heard before the retention, but none that a text may still be taken from.
 ///
 /// # Errors
 /// When the database fails.
@@ -30,9 +30,61 @@ pub async fn forget_notifications(pool: &PgPool, retention: Duration) -> Result<
              WHERE n.received_at < now() - $1 * interval '1 second'
                AND NOT (n.notification_id IN (a.fired_notification, a.resolved_notification)
                         AND EXISTS (SELECT FROM ticket_alerts JOIN tickets t USING (ticket_id)
-                                    WHERE alert_key = a.alert_key AND t.ended_at IS NULL
-                                      AND (t.wants = 'open' OR t.due_at IS NOT NULL OR t.parked_at IS NOT NULL)))
+                                    WHERE alert_key = a.alert_key
+                                      AND (t.ended_at IS NULL AND t.wants = 'open'
+                                           OR t.due_at IS NOT NULL OR t.parked_at IS NOT NULL)))
              LIMIT $2)",
+    );
+    Ok(gone.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
+}
+
+/// Ends tickets that were resolved before the retention and are as wanted: no firing comes back to them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn retire_tickets(pool: &PgPool, retention: Duration) -> Result<u64, sqlx::Error> {
+    let retired = sqlx::query(
+        "UPDATE tickets SET ended_at = now(), end_reason = 'resolved long ago' WHERE ticket_id IN (
+             SELECT ticket_id FROM tickets
+             WHERE ended_at IS NULL AND wants = 'resolved' AND due_at IS NULL AND parked_at IS NULL
+               AND greatest(resolved_at, created_at) < now() - $1 * interval '1 second'
+             LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    );
+    Ok(retired.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
+}
+
+/// Removes tickets that ended before the retention, with the calls made for them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_tickets(pool: &PgPool, retention: Duration) -> Result<u64, sqlx::Error> {
+    let gone = sqlx::query(
+        "WITH old AS (
+             SELECT ticket_id FROM tickets
+             WHERE ended_at < now() - $1 * interval '1 second' AND due_at IS NULL AND parked_at IS NULL
+             LIMIT $2 FOR UPDATE SKIP LOCKED
+         ), calls AS (DELETE FROM attempts WHERE ticket_id IN (SELECT ticket_id FROM old)
+         ), members AS (DELETE FROM ticket_alerts WHERE ticket_id IN (SELECT ticket_id FROM old)
+         ), followers AS (UPDATE tickets SET follows = NULL WHERE follows IN (SELECT ticket_id FROM old)
+                            AND ticket_id NOT IN (SELECT ticket_id FROM old))
+         DELETE FROM tickets WHERE ticket_id IN (SELECT ticket_id FROM old)",
+    );
+    Ok(gone.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
+}
+
+/// Removes alerts that do not fire, have no ticket any more, and of which no notification is kept.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_alerts(pool: &PgPool, retention: Duration) -> Result<u64, sqlx::Error> {
+    let gone = sqlx::query(
+        "DELETE FROM alerts WHERE alert_key IN (
+             SELECT alert_key FROM alerts a
+             WHERE NOT firing AND first_heard_at < now() - $1 * interval '1 second'
+               AND NOT EXISTS (SELECT FROM notifications n WHERE n.alert_key = a.alert_key)
+               AND NOT EXISTS (SELECT FROM ticket_alerts m WHERE m.alert_key = a.alert_key)
+               AND NOT EXISTS (SELECT FROM tickets t WHERE t.shown_alert = a.alert_key)
+             LIMIT $2 FOR UPDATE SKIP LOCKED)",
     );
     Ok(gone.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
 }
@@ -44,9 +96,9 @@ pub async fn forget_notifications(pool: &PgPool, retention: Duration) -> Result<
 pub async fn repair(pool: &PgPool) -> Result<u64, sqlx::Error> {
     let repaired = sqlx::query(
         "UPDATE tickets SET due_at = now()
-         WHERE ended_at IS NULL AND due_at IS NULL AND parked_at IS NULL
-           AND ((wants = 'open' AND (synced = 'none' OR fired_at > told_through))
-                OR (wants = 'resolved' AND synced = 'open'))",
+         WHERE due_at IS NULL AND parked_at IS NULL
+           AND (ended_at IS NULL AND wants = 'open' AND (synced = 'none' OR fired_at > told_through)
+                OR wants = 'resolved' AND synced = 'open')",
     );
     Ok(repaired.execute(pool).await?.rows_affected())
 }

@@ -187,7 +187,8 @@ pub async fn change(connection: &mut PgConnection, tickets: &[(Uuid, Ticket)]) -
     Ok(())
 }
 
-/// Ends a ticket; another one takes over its key and those of its alerts that fire.
+/// Ends a ticket; another one takes over its key and those of its alerts that fire. What is still owed to its work
+/// item, a resolution say, remains due, unless the ITSM has closed it.
 ///
 /// # Errors
 /// When the database fails.
@@ -197,7 +198,9 @@ pub async fn replace(
     reason: &str,
 ) -> Result<(), sqlx::Error> {
     let ended = sqlx::query(
-        "UPDATE tickets SET ended_at = now(), end_reason = $2, due_at = NULL, lease_until = NULL, parked_at = NULL
+        "UPDATE tickets
+         SET ended_at = now(), end_reason = $2, due_at = CASE WHEN synced <> 'closed' THEN due_at END,
+             parked_at = CASE WHEN synced <> 'closed' THEN parked_at END
          WHERE ticket_id = $1 AND ended_at IS NULL",
     )
     .bind(ticket_id)

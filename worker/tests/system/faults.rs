@@ -3,7 +3,7 @@
 use itsm_simulator::servicenow::Switches;
 use itsm_simulator::{Effect, Fault};
 
-use crate::world::{Differences, World, in_world, metric, minutes_after, rule, until};
+use crate::world::{World, in_world, metric, minutes_after, rule, until};
 
 #[test]
 fn a_create_whose_answer_is_lost_is_looked_up_and_not_repeated() {
@@ -143,11 +143,50 @@ fn a_hundred_firings_during_an_outage_cost_one_incident() {
 #[test]
 fn a_worker_that_stops_leaves_its_work_to_the_next() {
     in_world(async {
-        let mut world = World::build(0, &Differences::default()).await;
-        world.send_all((0..20).map(|number| metric(number).fired()).collect()).await;
+        let mut world = World::with_workers(1).await;
+        world.snow().inject(Fault::new(Effect::Delay { ms: 300 }).on("create")).unwrap();
+        world.send_all((0..100).map(|number| metric(number).fired()).collect()).await;
+        until("some incidents are made", async || (world.snow().tickets().len() > 10).then_some(())).await;
+        world.stop_workers().await;
+        let made = world.snow().tickets().len();
+        assert!(made < 100, "the worker should have left some for the next");
+        world.snow().clear_faults();
         world.start_worker().await;
-        world.settled(20).await;
-        assert_eq!(world.snow().tickets().len(), 20);
+        world.settled(100).await;
+        let summary = world.snow().summary();
+        assert_eq!((summary.total, summary.duplicates.len()), (100, 0));
+        world.stop().await;
+    });
+}
+
+#[test]
+fn an_incident_whose_resolution_was_refused_is_still_resolved_after_another_took_its_place() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        let strict = Switches {
+            mandatory_on_resolve: [("u_root_cause".to_owned(), "Root cause".to_owned())].into(),
+            ..Switches::default()
+        };
+        world.snow().configure(strict);
+        let alert = metric(1);
+        world.send(alert.fired()).await;
+        world.settled(1).await;
+        world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
+        world.settled(2).await;
+        world.send(rule(1).fire(minutes_after(&alert, 60 * 24 * 3)).fired()).await;
+        world.settled(3).await;
+        assert_eq!(world.snow().tickets().len(), 2);
+        let parked: Vec<_> =
+            world.tickets().await.into_iter().filter(|ticket| ticket.state == "parked").collect();
+        assert_eq!(parked.len(), 1, "the refused resolution still waits for an operator");
+
+        world.snow().configure(Switches::default());
+        assert!(worker::store::listing::retry(&world.pool, parked[0].ticket_id).await.unwrap());
+        world.settled(3).await;
+        let mut states: Vec<String> =
+            world.snow().tickets().iter().map(|incident| incident.field("state").to_owned()).collect();
+        states.sort();
+        assert_eq!(states, ["1", "6"]);
         world.stop().await;
     });
 }

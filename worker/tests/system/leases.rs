@@ -19,15 +19,12 @@ fn workers_that_claim_at_once_never_get_the_same_ticket() {
         let barrier = Arc::new(Barrier::new(4));
         let claims = (0..4).map(|number| {
             let (pool, barrier) = (world.pool.clone(), Arc::clone(&barrier));
-            tokio::spawn(async move {
+            async move {
                 barrier.wait().await;
                 claim_due(&pool, "snow", 30, LEASE, &format!("w{number}")).await.unwrap()
-            })
+            }
         });
-        let mut claimed = Vec::new();
-        for claim in claims.collect::<Vec<_>>() {
-            claimed.extend(claim.await.unwrap());
-        }
+        let claimed = futures_util::future::join_all(claims).await.concat();
         let distinct: BTreeSet<_> = claimed.iter().map(|claim| claim.ticket_id).collect();
         assert_eq!((claimed.len(), distinct.len()), (60, 60));
         world.stop().await;
@@ -121,4 +118,48 @@ fn made(claim: &Claim, number: &str) -> Outcome {
         error: None,
         settled_reason: None,
     }
+}
+
+#[test]
+fn what_is_old_is_forgotten_and_what_is_needed_is_kept() {
+    in_world(async {
+        use worker::store::retention as sweep;
+
+        let world = World::with_workers(1).await;
+        let (open, done) = (metric(1), metric(2));
+        world.send_all(vec![open.fired(), done.fired()]).await;
+        world.settled(2).await;
+        world.send(done.resolved(crate::world::minutes_after(&done, 5)).unwrap()).await;
+        world.settled(3).await;
+        // Nothing is kept any longer than a moment; the fixtures are of the past.
+        let moment = Duration::from_millis(1);
+        sqlx::query("UPDATE tickets SET created_at = created_at - interval '1 day'")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        sqlx::query("UPDATE alerts SET first_heard_at = first_heard_at - interval '1 day'")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        assert_eq!(sweep::retire_tickets(&world.pool, moment).await.unwrap(), 1);
+        assert!(sweep::forget_attempts(&world.pool, moment).await.unwrap() >= 4);
+        assert_eq!(
+            sweep::forget_notifications(&world.pool, moment).await.unwrap(),
+            2,
+            "all but the open ticket's"
+        );
+        until("the ended ticket is old enough", async || {
+            (sweep::forget_tickets(&world.pool, moment).await.unwrap() == 1).then_some(())
+        })
+        .await;
+        assert_eq!(sweep::forget_alerts(&world.pool, moment).await.unwrap(), 1);
+        let left = world.tickets().await;
+        assert_eq!((left.len(), left[0].state.as_str()), (1, "open"));
+
+        world.send(open.resolved(crate::world::minutes_after(&open, 5)).unwrap()).await;
+        world.settled(2).await;
+        let incidents = world.snow().tickets();
+        assert!(incidents.iter().all(|incident| incident.field("state") == "6"));
+        world.stop().await;
+    });
 }
