@@ -4,8 +4,9 @@ CREATE TABLE tickets (
     target              text NOT NULL,
     route               text NOT NULL,
     correlation_key     text NOT NULL,          -- versioned hash of what the route groups alerts by
-    ordinal             integer NOT NULL CHECK (ordinal > 0),   -- how many tickets the key has had
-    correlation_id      text NOT NULL UNIQUE GENERATED ALWAYS AS (correlation_key || '-' || ordinal) STORED,
+    -- What the work item is found by. The end of the ticket's id keeps it from ever meaning another ticket of the key.
+    correlation_id      text NOT NULL UNIQUE
+                            GENERATED ALWAYS AS (correlation_key || '-' || right(ticket_id::text, 12)) STORED,
     follows             uuid REFERENCES tickets,
     created_at          timestamptz NOT NULL DEFAULT now(),
     ended_at            timestamptz,            -- from then on another ticket serves the key
@@ -45,9 +46,16 @@ CREATE TABLE tickets (
 
 -- The rule that no search can give: one ticket per key at a time.
 CREATE UNIQUE INDEX tickets_one_open ON tickets (target, correlation_key) WHERE ended_at IS NULL;
-CREATE UNIQUE INDEX tickets_ordinal ON tickets (target, correlation_key, ordinal);
+CREATE INDEX tickets_of_key ON tickets (target, correlation_key, ticket_id);
 CREATE INDEX tickets_due ON tickets (target, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX tickets_leased ON tickets (target) WHERE lease_until IS NOT NULL;
+CREATE INDEX tickets_without_ci ON tickets (target) WHERE ci_missing IS NOT NULL AND ended_at IS NULL AND synced = 'open';
 CREATE INDEX tickets_parked ON tickets (target, parked_at) WHERE parked_at IS NOT NULL;
+-- Tickets that are not as wanted although nobody is to act: there should be none.
+CREATE INDEX tickets_adrift ON tickets (ticket_id)
+    WHERE due_at IS NULL AND parked_at IS NULL
+      AND (ended_at IS NULL AND wants = 'open' AND (synced = 'none' OR fired_at > told_through)
+           OR wants = 'resolved' AND synced = 'open');
 CREATE INDEX tickets_external ON tickets (external_number);
 CREATE INDEX tickets_follows ON tickets (follows) WHERE follows IS NOT NULL;
 CREATE INDEX tickets_shown ON tickets (shown_alert);

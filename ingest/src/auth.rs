@@ -66,7 +66,12 @@ impl FromRequest for AuthorizedCaller {
             // Without a deadline or something to check tokens with, nobody is let in.
             let authenticator = request.app_data::<Data<Authenticator>>().ok_or(Code::KeysUnavailable)?;
             let deadline = Arrival::deadline(&request)?;
-            let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+            // Of two headers a proxy may have checked the other one.
+            let mut headers = request.headers().get_all(AUTHORIZATION);
+            let authorization = match (headers.next(), headers.next()) {
+                (Some(only), None) => only.to_str().ok(),
+                (None, _) | (Some(_), Some(_)) => None,
+            };
             match tokio::time::timeout_at(deadline, authenticator.authorize(authorization)).await {
                 Ok(outcome) => Ok(outcome?),
                 Err(_) => Err(Code::KeysUnavailable.into()),

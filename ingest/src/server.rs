@@ -20,8 +20,8 @@ use crate::config::{Config, HttpSettings};
 use crate::metrics::Metrics;
 use crate::receive::{self, Inbox};
 
-/// Longer than the pauses between deliveries of a busy sender, shorter than the idle time-outs of load balancers.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Azure delivers in bursts; a connection that says nothing for longer only takes the place of another.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// What a connection may take to say goodbye.
 const DISCONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// What the background tasks may take to leave after the last request.

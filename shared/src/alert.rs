@@ -266,9 +266,10 @@ fn texts<'a>(raw: Option<&'a RawValue>) -> Vec<Cow<'a, str>> {
     }
 }
 
+/// An instant since 1970; one before it is no time at which Azure could have watched anything.
 fn instant(text: &str) -> Option<Timestamp> {
     let precise: Timestamp = text.trim().parse().ok()?;
-    Timestamp::from_microsecond(precise.as_microsecond()).ok()
+    Timestamp::from_microsecond(precise.as_microsecond()).ok().filter(|at| *at >= Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -321,6 +322,15 @@ mod tests {
         );
         let read = Notification::parse(body.as_bytes()).unwrap().essentials;
         assert_eq!(read.fired_at.unwrap().to_string(), "2026-03-22T13:58:24.371321Z");
+    }
+
+    #[test]
+    fn an_instant_before_azure_counts_as_absent() {
+        for text in ["0000-06-01T00:00:00Z", "-004800-06-01T00:00:00Z", "1969-12-31T23:59:59Z"] {
+            let body =
+                essentials(&format!(r#""alertId":"/a","monitorCondition":"Fired","firedDateTime":"{text}""#));
+            assert_eq!(Notification::parse(body.as_bytes()).unwrap().essentials.fired_at, None, "{text}");
+        }
     }
 
     #[test]

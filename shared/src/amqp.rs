@@ -105,6 +105,14 @@ impl Broker {
     }
 }
 
+/// Says goodbye for at most a second: the other side may be gone.
+pub async fn close(connection: &Connection) {
+    const GOODBYE: Duration = Duration::from_secs(1);
+    if let Ok(Err(error)) = tokio::time::timeout(GOODBYE, connection.close(200, "done".into())).await {
+        tracing::debug!(%error, "the connection was closed already");
+    }
+}
+
 /// Waits until a connection is no longer usable; meanwhile `health` says whether the broker takes messages.
 async fn lost(connection: &Connection, health: &Dependency) {
     use futures_util::StreamExt;

@@ -14,6 +14,8 @@ const HEADER_VERSION: &str = "x-schema-version";
 const HEADER_TENANT: &str = "x-tenant-id";
 const HEADER_RECEIVED_AT: &str = "x-received-at";
 const HEADER_TRACEPARENT: &str = "traceparent";
+/// Why a message went to the dead letters.
+pub const HEADER_REASON: &str = "x-reason";
 
 /// One notification on its way from `ingest` to `worker`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +82,24 @@ impl Message {
     }
 }
 
+/// The properties of a message on its way to the dead letters: what is ours of the old ones, and the reason.
+#[must_use]
+pub fn dead_letter(properties: &BasicProperties, reason: &str) -> BasicProperties {
+    let ours = [HEADER_VERSION, HEADER_TENANT, HEADER_RECEIVED_AT, HEADER_TRACEPARENT];
+    let mut headers = FieldTable::default();
+    for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
+        if ours.contains(&name.as_str()) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    headers.insert(HEADER_REASON.into(), long(reason.to_owned()));
+    let kept = BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
+    match properties.message_id() {
+        Some(id) => kept.with_message_id(id.clone()),
+        None => kept,
+    }
+}
+
 fn long(text: String) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }
@@ -116,6 +136,14 @@ mod tests {
     #[test]
     fn a_message_is_persistent() {
         assert_eq!(*sample().properties().delivery_mode(), Some(PERSISTENT));
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_what_is_ours_and_nothing_that_could_lose_it() {
+        let theirs = sample().properties().with_expiration("1".into()).with_user_id("guest".into());
+        let dead = dead_letter(&theirs, "no alert");
+        assert_eq!(Message::decode(&dead, Bytes::from_static(b"{}")).unwrap(), sample());
+        assert_eq!((dead.expiration(), dead.user_id()), (&None, &None));
     }
 
     #[test]

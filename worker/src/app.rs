@@ -11,6 +11,7 @@ use shared::amqp::Publisher;
 use shared::ops::{self, Health};
 use sqlx::PgPool;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -65,6 +66,7 @@ impl Application {
         let amqp = health.dependency("amqp");
         let dead_letters = health.dependency("amqp_dead_letters");
         let database = health.dependency("database");
+        database.up();
         let name = "secure-export worker";
         let publisher =
             Publisher::start(config.broker.clone(), name, dead_letters, shutdown.clone(), &tasks).await?;
@@ -99,7 +101,6 @@ impl Application {
             settings: config.sweep,
             metrics: sync_metrics,
             bells: bells.clone(),
-            database: database.clone(),
             shutdown: shutdown.clone(),
         };
         let intake = Intake {
@@ -126,26 +127,38 @@ impl Application {
     }
 
     /// Works until shutdown: takes no more work, finishes what is under way, records it, leaves.
-    pub async fn run(self) {
+    ///
+    /// # Errors
+    /// When a part ends before shutdown, which none should: a worker that does half its work is better restarted.
+    pub async fn run(self) -> anyhow::Result<()> {
         let Self { admin, admin_address, parts, shutdown, tasks, drain } = self;
         tracing::info!(%admin_address, "worker started");
         let Parts { intake, loops, recorder, sweep, pool, bells } = parts;
         let admin_handle = admin.handle();
-        tasks.spawn(async move {
+        let mut running = JoinSet::new();
+        running.spawn(async move {
             if let Err(error) = admin.await {
                 tracing::error!(%error, "the admin listener failed: {error}");
             }
         });
-        tasks.spawn(intake.run());
-        tasks.spawn(sweep.run());
-        tasks.spawn(wake::listen(pool.clone(), bells, shutdown.clone()));
+        running.spawn(intake.run());
+        running.spawn(sweep.run());
+        running.spawn(wake::listen(pool.clone(), bells, shutdown.clone()));
         // The loops own the senders, so the recorder ends when the last of them does.
-        loops.into_iter().for_each(|target| drop(tasks.spawn(target.run())));
-        tasks.spawn(recorder.run());
+        loops.into_iter().for_each(|target| drop(running.spawn(target.run())));
+        running.spawn(recorder.run());
+        let early = tokio::select! {
+            () = shutdown.cancelled() => None,
+            ended = running.join_next() => ended,
+        };
+        shutdown.cancel();
         tasks.close();
-        shutdown.cancelled().await;
         admin_handle.stop(false).await;
-        if tokio::time::timeout(drain, tasks.wait()).await.is_err() {
+        let finished = async {
+            while running.join_next().await.is_some() {}
+            tasks.wait().await;
+        };
+        if tokio::time::timeout(drain, finished).await.is_err() {
             tracing::warn!(
                 ?drain,
                 "not everything was finished within {drain:?}; the leases run out and others go on"
@@ -155,6 +168,13 @@ impl Application {
             tracing::debug!("the database did not say goodbye in time");
         }
         tracing::info!("worker stopped");
+        match early {
+            None => Ok(()),
+            Some(Ok(())) => {
+                anyhow::bail!("a part of the worker ended by itself: see the log, and restart it")
+            }
+            Some(Err(error)) => Err(error).context("a part of the worker failed: please report this"),
+        }
     }
 }
 
@@ -167,7 +187,9 @@ async fn require_schema(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::
             Ok(false) if started.elapsed() > SCHEMA_PATIENCE => {
                 anyhow::bail!("the database has not the schema of this version: run `worker migrate`")
             }
-            Err(error) if started.elapsed() > SCHEMA_PATIENCE || !store::is_passing(&error) => {
+            Err(error)
+                if started.elapsed() > SCHEMA_PATIENCE || store::failure(&error) == store::Failure::Data =>
+            {
                 return Err(error).context("the database cannot be used");
             }
             Ok(false) => tracing::info!("waiting for `worker migrate`"),

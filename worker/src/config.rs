@@ -14,12 +14,11 @@ use shared::telemetry::LogSettings;
 
 use crate::connector::{Connector, ConnectorSettings};
 use crate::policy::{Route, RouteSettings};
-use crate::sync::retry::RetrySettings;
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
-/// A ticket takes at most so many calls in one pass (see `sync::pass`); its lease must
-/// outlast them.
-const CALLS_PER_LEASE: u32 = 8;
+/// A pass over a ticket takes at most so many steps, and its lease must outlast them. The longest honest one: read, a
+/// look-up for an id that leads nowhere, a write that a person forestalls and what follows from it; a few to spare.
+pub const CALLS_PER_LEASE: u32 = 8;
 
 /// All settings, ready to use.
 pub struct Config {
@@ -56,6 +55,7 @@ pub struct Target {
 pub struct IntakeSettings {
     pub prefetch: u16,
     pub batch: usize,
+    pub batch_bytes: usize,
     #[serde(with = "shared::settings::duration")]
     pub linger: Duration,
     #[serde(with = "shared::settings::duration")]
@@ -78,6 +78,29 @@ pub struct SyncSettings {
     pub ci_cache: CiCacheSettings,
 }
 
+/// Bounds of the retries: section `[sync.retry]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetrySettings {
+    /// The shortest wait.
+    #[serde(with = "shared::settings::duration")]
+    pub min: Duration,
+    /// The longest wait.
+    #[serde(with = "shared::settings::duration")]
+    pub max: Duration,
+    /// How long the ITSM may go on working on a create after we gave up waiting for its answer.
+    #[serde(with = "shared::settings::duration")]
+    pub look_up_after: Duration,
+    /// A ticket that failed for so long is parked.
+    #[serde(with = "shared::settings::duration")]
+    pub give_up_after: Duration,
+    /// How long a target rests after it refused our credentials.
+    #[serde(with = "shared::settings::duration")]
+    pub unauthorized_pause: Duration,
+    /// Failures in a row, over all workers, after which a target rests.
+    pub failures_before_pause: u32,
+}
+
 /// Section `[sync.ci_cache]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +118,8 @@ pub struct CiCacheSettings {
 pub struct SweepSettings {
     #[serde(with = "shared::settings::duration")]
     pub interval: Duration,
+    #[serde(with = "shared::settings::duration")]
+    pub forget_every: Duration,
     #[serde(with = "shared::settings::duration")]
     pub retention: Duration,
 }

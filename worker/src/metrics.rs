@@ -38,6 +38,14 @@ pub struct SyncMetrics {
     parked: Family<TargetLabels, Gauge>,
     without_ci: Family<TargetLabels, Gauge>,
     paused: Family<TargetLabels, Gauge>,
+    self_test_failed: Family<TargetLabels, Gauge>,
+}
+
+/// How the self-test of a target went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SelfTest {
+    Passed,
+    Failed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -144,6 +152,7 @@ impl SyncMetrics {
             parked: Family::default(),
             without_ci: Family::default(),
             paused: Family::default(),
+            self_test_failed: Family::default(),
         };
         let registry = registry.sub_registry_with_prefix("secure_export_sync");
         registry.register("calls", "Calls to an ITSM by what became of them", metrics.calls.clone());
@@ -179,6 +188,11 @@ impl SyncMetrics {
             metrics.without_ci.clone(),
         );
         registry.register("target_paused", "1 while a target is left alone", metrics.paused.clone());
+        registry.register(
+            "self_test_failed",
+            "1 while a target fails the self-test of this worker, which makes no tickets there",
+            metrics.self_test_failed.clone(),
+        );
         metrics
     }
 
@@ -195,6 +209,11 @@ impl SyncMetrics {
 
     pub fn ci(&self, target: &str, result: &'static str) {
         self.ci.get_or_create(&CiLabels { target: target.to_owned(), result }).inc();
+    }
+
+    pub fn self_test(&self, target: &str, outcome: SelfTest) {
+        let failed = self.self_test_failed.get_or_create(&TargetLabels { target: target.to_owned() });
+        failed.set(i64::from(outcome == SelfTest::Failed));
     }
 
     /// Shows the backlog of all targets; those that have none are at zero.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
 
 use crate::config::Database;
 
@@ -56,22 +57,48 @@ pub async fn schema_is_current(pool: &PgPool) -> Result<bool, sqlx::Error> {
     Ok(applied >= MIGRATIONS.iter().map(|migration| migration.version).max())
 }
 
-/// Whether trying the same again may help: the database is away, or two transactions got in each other's way.
+/// What a failed statement means for what it was to store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The data will never be taken.
+    Data,
+    /// Two transactions got in each other's way: at once again.
+    Conflict,
+    /// Something about the database, be it down, read-only, misconfigured or being restored: later again.
+    Database,
+}
+
+/// Classifies an error. Whatever is not surely the fault of the data is not, since data that is at fault is set aside.
+///
+/// Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 #[must_use]
-pub fn is_passing(error: &sqlx::Error) -> bool {
-    if let sqlx::Error::Database(error) = error {
-        // Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, rollback
-        // (deadlock, serialisation), resources, operator intervention, system.
-        let code = error.code().unwrap_or_default();
-        return ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class));
+pub fn failure(error: &sqlx::Error) -> Failure {
+    if matches!(error, sqlx::Error::Encode(_)) {
+        return Failure::Data;
     }
-    matches!(
-        error,
-        sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-    )
+    let sqlx::Error::Database(error) = error else { return Failure::Database };
+    let code = error.code().unwrap_or_default();
+    match code.get(..2) {
+        // A row that is referred to went away just now.
+        _ if error.is_foreign_key_violation() => Failure::Conflict,
+        Some("22" | "23") => Failure::Data,
+        Some("40") => Failure::Conflict,
+        _ => Failure::Database,
+    }
+}
+
+/// A text as Postgres can hold it: without NUL.
+#[must_use]
+pub fn storable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+/// Applies the migrations, each under the limits that it sets itself: to build an index may take long.
+///
+/// # Errors
+/// When the database cannot be reached, or a migration fails or was changed after it had been applied.
+pub async fn migrate(database: &Database) -> anyhow::Result<()> {
+    let mut connection = PgConnection::connect(database.url.expose_secret()).await?;
+    MIGRATIONS.run(&mut connection).await?;
+    Ok(())
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shared::ops::Dependency;
 use sqlx::PgPool;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::SweepSettings;
@@ -18,19 +18,23 @@ pub struct Sweep {
     pub settings: SweepSettings,
     pub metrics: SyncMetrics,
     pub bells: BTreeMap<String, Arc<Notify>>,
-    pub database: Dependency,
     pub shutdown: CancellationToken,
 }
 
 impl Sweep {
     /// Sweeps until shutdown.
     pub async fn run(self) {
+        let mut forgotten_at: Option<Instant> = None;
         while !self.shutdown.is_cancelled() {
-            match self.once().await {
-                Ok(()) => self.database.up(),
-                Err(error) => {
-                    self.database.down(&error.to_string());
-                    tracing::warn!(%error, "the sweep failed, trying again: {error}");
+            if let Err(error) = self.look().await {
+                tracing::warn!(%error, "the ledger was not looked over, trying again: {error}");
+            }
+            if forgotten_at.is_none_or(|at| at.elapsed() >= self.settings.forget_every) {
+                match self.forget().await {
+                    Ok(()) => forgotten_at = Some(Instant::now()),
+                    Err(error) => {
+                        tracing::warn!(%error, "what is old was not removed, trying again: {error}")
+                    }
                 }
             }
             tokio::select! {
@@ -40,7 +44,7 @@ impl Sweep {
         }
     }
 
-    async fn once(&self) -> Result<(), sqlx::Error> {
+    async fn look(&self) -> Result<(), sqlx::Error> {
         let backlog = listing::backlog(&self.pool).await?;
         let paused: Vec<String> =
             targets::paused(&self.pool).await?.into_iter().map(|paused| paused.target).collect();
@@ -53,11 +57,17 @@ impl Sweep {
             );
             self.bells.values().for_each(|bell| bell.notify_one());
         }
-        retention::forget_attempts(&self.pool, self.settings.retention).await?;
-        retention::forget_notifications(&self.pool, self.settings.retention).await?;
-        retention::retire_tickets(&self.pool, self.settings.retention).await?;
-        retention::forget_tickets(&self.pool, self.settings.retention).await?;
-        retention::forget_alerts(&self.pool, self.settings.retention).await?;
+        Ok(())
+    }
+
+    /// A few rows at a time, so that nobody waits, until there are no more.
+    async fn forget(&self) -> Result<(), sqlx::Error> {
+        let (pool, retention) = (&self.pool, self.settings.retention);
+        while retention::forget_attempts(pool, retention).await? && !self.shutdown.is_cancelled() {}
+        while retention::forget_notifications(pool, retention).await? && !self.shutdown.is_cancelled() {}
+        while retention::retire_tickets(pool, retention).await? && !self.shutdown.is_cancelled() {}
+        while retention::forget_tickets(pool, retention).await? && !self.shutdown.is_cancelled() {}
+        while retention::forget_alerts(pool, retention).await? && !self.shutdown.is_cancelled() {}
         Ok(())
     }
 }

@@ -10,13 +10,13 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{SyncSettings, Target};
-use crate::metrics::SyncMetrics;
+use crate::metrics::{SelfTest, SyncMetrics};
 use crate::policy::Route;
 use crate::store::claims::{Claim, claim_due};
-use crate::store::targets;
 
 pub mod ci;
 pub mod pass;
@@ -62,13 +62,14 @@ impl TargetLoop {
             while passes.try_join_next().is_some() {}
             let free = self.target.concurrency.saturating_sub(passes.len());
             // A claim is a transaction: wait until it is worth one.
+            let claimed_at = Instant::now();
             let claimed =
                 if free * 2 >= self.target.concurrency { self.claim(free).await } else { Vec::new() };
-            let more = !claimed.is_empty();
+            let more = !claimed.is_empty() && claimed.len() == free;
             for claim in claimed {
                 let (pass, done) = (Arc::clone(&pass), self.done.clone());
                 passes.spawn(async move {
-                    let outcome = pass.run(claim).await;
+                    let outcome = pass.run(claim, claimed_at).await;
                     // The recorder outlives the loops; if it is gone the lease runs out and another pass repairs.
                     if done.send(outcome).await.is_err() {
                         tracing::warn!("an outcome was not recorded: the recorder is gone");
@@ -88,32 +89,22 @@ impl TargetLoop {
         let mut last_wait = Duration::ZERO;
         while !self.shutdown.is_cancelled() {
             let Err(error) = self.target.connector.check().await else {
+                self.metrics.self_test(&self.name, SelfTest::Passed);
                 tracing::info!(target_name = self.name, "{} passed its self-test", self.name);
                 return;
             };
             let name = &self.name;
+            self.metrics.self_test(name, SelfTest::Failed);
             tracing::error!(target_name = name, %error, "{name} fails its self-test, no ticket is made there: {error}");
             let failing = Failing { since: Duration::ZERO, last_wait };
             last_wait = match retry::ticket(&error, failing, &self.settings.retry, rand::random()) {
                 Verdict::Retry(wait) => wait,
                 Verdict::Park => self.settings.retry.max,
             };
-            self.show_at_rest(last_wait, &error.to_string()).await;
             tokio::select! {
                 () = tokio::time::sleep(last_wait) => {}
                 () = self.shutdown.cancelled() => {}
             }
-        }
-    }
-
-    /// Lets metrics and the other workers know that the target cannot be used for a while.
-    async fn show_at_rest(&self, rest: Duration, reason: &str) {
-        let shown = async {
-            let mut connection = self.pool.acquire().await?;
-            targets::pause(&mut connection, &self.name, rest, reason).await
-        };
-        if let Err(error) = shown.await {
-            tracing::debug!(%error, "the ledger cannot be told that the target is at rest: {error}");
         }
     }
 

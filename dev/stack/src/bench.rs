@@ -89,7 +89,10 @@ pub(crate) async fn run(arguments: &Arguments, target: &Path) -> anyhow::Result<
         println!("{name:<28} {:>10.digits$}  {aim:<9} {}", medians.get(name).unwrap_or(&0.0), all.join(" "));
     }
     let path = target.join("bench.json");
-    std::fs::write(&path, serde_json::to_vec_pretty(&json!({ "medians": medians, "runs": runs }))?)?;
+    let mut report: serde_json::Map<_, _> =
+        medians.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    report.insert("runs".to_owned(), json!(runs));
+    std::fs::write(&path, serde_json::to_vec_pretty(&report)?)?;
     println!("written to {}", path.display());
     Ok(ExitCode::SUCCESS)
 }

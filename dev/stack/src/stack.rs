@@ -20,8 +20,8 @@ use crate::{
 /// A service connects to its dependencies before it is ready, a one-shot ends; neither takes long here.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// The services promise to drain in less.
-const STOP_GRACE: Duration = Duration::from_secs(30);
+/// The services promise to drain in less: a worker in 30 s and what its goodbyes take.
+const STOP_GRACE: Duration = Duration::from_secs(40);
 
 const DESCRIPTION_FILE: &str = "stack.json";
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -18,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::topology::{self, KEY_DEAD, KEY_NOTIFICATION, TopologyError};
-use super::{Broker, lost};
-use crate::message::Message;
+use super::{Broker, close, lost};
+use crate::message::{self, Message};
 use crate::ops::Dependency;
 
-/// Why a message went to the dead letters, in its headers.
-pub const HEADER_REASON: &str = "x-reason";
 const RECONNECT_MIN: Duration = Duration::from_millis(200);
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long connecting, declaring and opening the channels may take together.
+const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Publishes to the broker's exchange. Clones share one connection.
 #[derive(Clone)]
@@ -102,20 +101,19 @@ impl Publisher {
         self.send(KEY_NOTIFICATION, message.properties(), &message.body, deadline).await
     }
 
-    /// Publishes a message to the dead letters with the reason in its headers.
+    /// Publishes a message to the dead letters with the reason in its headers. Of its properties only those of
+    /// ours are kept: a stranger's could expire it, send it elsewhere too, or make the broker refuse it.
     ///
     /// # Errors
     /// A [`PublishError`] when the message is not known to be durable.
     pub async fn dead_letter(
         &self,
-        properties: BasicProperties,
+        properties: &BasicProperties,
         body: &[u8],
         reason: &str,
         deadline: Instant,
     ) -> Result<(), PublishError> {
-        let mut headers: FieldTable = properties.headers().clone().unwrap_or_default();
-        headers.insert(HEADER_REASON.into(), AMQPValue::LongString(reason.into()));
-        self.send(KEY_DEAD, properties.with_headers(headers).with_delivery_mode(2), body, deadline).await
+        self.send(KEY_DEAD, message::dead_letter(properties, reason), body, deadline).await
     }
 
     /// Publishes that wait for a confirmation right now.
@@ -186,12 +184,21 @@ impl Publisher {
 enum OpenError {
     #[error("cannot connect to the broker: {0}")]
     Connection(#[from] lapin::Error),
+    #[error("the broker does not answer")]
+    Silent,
     #[error(transparent)]
     Topology(#[from] TopologyError),
 }
 
 impl Session {
     async fn open(broker: &Broker, name: &str) -> Result<Self, OpenError> {
+        match tokio::time::timeout(OPEN_DEADLINE, Self::try_open(broker, name)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(OpenError::Silent),
+        }
+    }
+
+    async fn try_open(broker: &Broker, name: &str) -> Result<Self, OpenError> {
         let connection = broker.connect(name).await?;
         topology::declare(&connection.create_channel().await?, broker).await?;
         let mut channels = Vec::with_capacity(broker.channels.into());
@@ -212,8 +219,11 @@ async fn keep(
     shutdown: CancellationToken,
 ) {
     let mut attempt = first;
-    let backoff =
-        ExponentialBuilder::new().with_min_delay(RECONNECT_MIN).with_max_delay(RECONNECT_MAX).with_jitter();
+    let backoff = ExponentialBuilder::new()
+        .with_min_delay(RECONNECT_MIN)
+        .with_max_delay(RECONNECT_MAX)
+        .without_max_times()
+        .with_jitter();
     let mut delays = backoff.build();
     loop {
         match attempt {
@@ -247,15 +257,9 @@ async fn keep(
             () = tokio::time::sleep(delay) => {}
             () = shutdown.cancelled() => return,
         }
-        attempt = Session::open(&state.broker, &name).await;
-    }
-}
-
-/// Says goodbye for at most a second: the other side may be gone.
-async fn close(connection: &Connection) {
-    const GOODBYE: Duration = Duration::from_secs(1);
-    let goodbye = connection.close(200, "done".into());
-    if let Ok(Err(error)) = tokio::time::timeout(GOODBYE, goodbye).await {
-        tracing::debug!(%error, "the connection was closed already");
+        attempt = tokio::select! {
+            attempt = Session::open(&state.broker, &name) => attempt,
+            () = shutdown.cancelled() => return,
+        };
     }
 }

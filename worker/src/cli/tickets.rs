@@ -14,6 +14,8 @@ use crate::store;
 use crate::store::listing::{self, AlertLine, AttemptLine, Filter, TicketLine};
 
 const MAX_RETRIES_AT_ONCE: u32 = 10_000;
+/// Characters of one text in a list.
+const MAX_CHARS: usize = 200;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -124,10 +126,7 @@ async fn show(pool: &PgPool, name: &str, json: bool) -> anyhow::Result<ExitCode>
 }
 
 async fn retry(pool: &PgPool, tickets: &[Uuid], json: bool) -> anyhow::Result<ExitCode> {
-    let mut due = 0;
-    for ticket in tickets {
-        due += u32::from(listing::retry(pool, *ticket).await?);
-    }
+    let due = listing::retry(pool, tickets).await?;
     answer(&if json { json!({ "due": due }).to_string() } else { format!("{due} tickets are due now") })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -165,7 +164,11 @@ fn attempt_line(attempt: &AttemptLine) -> String {
     )
 }
 
-/// Alert text is not ours: control characters could rewrite the operator's screen.
+/// Alert text is not ours: control and formatting characters could rewrite the operator's screen.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let rewrites = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().map(|c| if rewrites(c) { ' ' } else { c }).take(MAX_CHARS).collect()
 }

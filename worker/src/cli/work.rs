@@ -14,13 +14,16 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.log)?;
     let signals = TaskTracker::new();
     let shutdown = shutdown::on_signal(&signals).context("cannot listen for signals")?;
-    Application::build(config, shutdown).await?.run().await;
+    match Application::build(config, shutdown.clone()).await {
+        Ok(application) => application.run().await?,
+        Err(error) if shutdown.is_cancelled() => tracing::info!("stopped before it was ready: {error:#}"),
+        Err(error) => return Err(error),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn migrate(config: Config) -> anyhow::Result<ExitCode> {
-    let pool = store::pool(&config.database).context("database.url cannot be read")?;
-    store::MIGRATIONS.run(&pool).await.context("the database cannot be migrated")?;
+    store::migrate(&config.database).await.context("the database cannot be migrated")?;
     super::answer("the database has the schema of this version")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use shared::alert::identity::AlertKey;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -10,12 +11,10 @@ use super::reading::{Reading, assign, needs_ticket};
 use crate::metrics::IntakeMetrics;
 use crate::policy::Route;
 use crate::reconcile::alert::AlertState;
-use crate::reconcile::ticket::{Decision, Ticket, Wants, decide};
+use crate::reconcile::ticket::{Decision, Members, RESOLVED_BEFORE_TICKET, decide, first};
 use crate::store::alerts::{self, Heard, Identity};
 use crate::store::tickets::{self, Wanted};
 
-/// Why an alert that was resolved before it got a ticket has none.
-pub const RESOLVED_BEFORE_TICKET: &str = "resolved before its ticket was made";
 /// Why another ticket took over.
 const FIRED_AFTER_WINDOW: &str = "fired again after the reopen window";
 
@@ -49,9 +48,10 @@ pub async fn reconcile(
     if before.len() < heard.identities.len() {
         return Err(BatchError::Raced);
     }
-    alerts::keep(connection, &heard.notifications).await?;
+    let received: BTreeMap<Uuid, Timestamp> =
+        alerts::keep(connection, &heard.notifications).await?.into_iter().collect();
     let changed: Vec<(AlertKey, AlertState)> =
-        before.iter().map(|(alert, state)| (*alert, heard.after(*alert, *state))).collect();
+        before.iter().map(|(alert, state)| (*alert, heard.after(*alert, *state, &received))).collect();
     let changed: Vec<_> =
         changed.into_iter().zip(&before).filter(|(now, was)| now != *was).map(|(now, _)| now).collect();
     if !changed.is_empty() {
@@ -90,8 +90,12 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn after(&self, alert: AlertKey, before: AlertState) -> AlertState {
-        self.of_alert(alert).fold(before, |state, reading| state.hear(&reading.report))
+    fn after(&self, alert: AlertKey, before: AlertState, received: &BTreeMap<Uuid, Timestamp>) -> AlertState {
+        self.of_alert(alert).fold(before, |state, reading| {
+            let now = reading.heard.received_at;
+            let first_received_at = received.get(&reading.heard.notification_id).copied().unwrap_or(now);
+            state.hear(&reading.report, first_received_at)
+        })
     }
 
     fn of_alert(&self, alert: AlertKey) -> impl Iterator<Item = &'a Reading> + '_ {
@@ -118,15 +122,13 @@ async fn give_tickets(
     let keys: Vec<AlertKey> = changed.iter().map(|(alert, _)| *alert).collect();
     let served = tickets::alerts_with_ticket(connection, &keys).await?;
     let unserved = || changed.iter().filter(|(alert, _)| !served.contains(alert));
-    let skipped: Vec<AlertKey> = unserved()
-        .filter(|(_, state)| !needs_ticket(route, state.firing()))
-        .map(|(alert, _)| *alert)
-        .collect();
+    let skipped: Vec<AlertKey> =
+        unserved().filter(|(_, state)| !needs_ticket(route, state)).map(|(alert, _)| *alert).collect();
     if !skipped.is_empty() {
         alerts::explain_no_ticket(connection, &skipped, RESOLVED_BEFORE_TICKET).await?;
     }
     let mut wanted = Vec::new();
-    for (alert, state) in unserved().filter(|(_, state)| needs_ticket(route, state.firing())) {
+    for (alert, state) in unserved().filter(|(_, state)| needs_ticket(route, state)) {
         let Some(reading) = heard.shown(*alert, state) else { continue };
         let assignment = assign(route, reading)?;
         if let Some(failure) = assignment.fallback {
@@ -155,19 +157,6 @@ async fn give_tickets(
     Ok(())
 }
 
-/// A ticket as its first alert wants it.
-fn first(alert: AlertKey, state: &AlertState) -> Ticket {
-    let at = |heard: Option<(jiff::Timestamp, Uuid)>| heard.map(|(at, _)| at);
-    Ticket {
-        wants: if state.firing() { Wants::Open } else { Wants::Resolved },
-        fired_at: at(state.fired).or(at(state.resolved)).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
-        resolved_at: at(state.resolved),
-        shown_alert: alert,
-        exists: false,
-        closed: false,
-    }
-}
-
 /// Brings the tickets of changed alerts in line with all their alerts.
 async fn update_tickets(
     connection: &mut PgConnection,
@@ -183,7 +172,17 @@ async fn update_tickets(
         return Err(BatchError::Raced);
     }
     let ids: Vec<Uuid> = stored.iter().map(|(ticket, _)| *ticket).collect();
-    let members: BTreeMap<_, _> = tickets::members(connection, &ids).await?.into_iter().collect();
+    let any_firing = tickets::firing(connection, &ids).await?;
+    let states: BTreeMap<AlertKey, AlertState> = changed.iter().copied().collect();
+    let mut members: BTreeMap<Uuid, Members> = stored
+        .iter()
+        .map(|(id, ticket)| (*id, Members::remembered(ticket, any_firing.contains(id))))
+        .collect();
+    for (ticket_id, alert) in tickets::memberships(connection, &ids, &keys).await? {
+        if let (Some(known), Some(state)) = (members.get_mut(&ticket_id), states.get(&alert)) {
+            *known = known.with(alert, state);
+        }
+    }
     let mut changes = Vec::new();
     for (ticket_id, ticket) in &stored {
         let Some(members) = members.get(ticket_id) else { continue };

@@ -10,7 +10,7 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, Consumer};
 use shared::amqp::topology::{self, TopologyError};
-use shared::amqp::{Broker, Publisher};
+use shared::amqp::{self, Broker, Publisher};
 use shared::ops::Dependency;
 use sqlx::PgPool;
 use tokio::time::Instant;
@@ -21,10 +21,14 @@ use super::reading::{Reading, read};
 use crate::config::IntakeSettings;
 use crate::metrics::IntakeMetrics;
 use crate::policy::Route;
-use crate::store;
+use crate::store::{self, Failure};
 
 const RECONNECT_MIN: Duration = Duration::from_millis(200);
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long declaring and subscribing may take.
+const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
+/// A batch that got in another's way waits so long, or up to twice that.
+const RACED_PAUSE: Duration = Duration::from_millis(10);
 /// How long the broker may take to confirm a dead letter before it is sent again.
 const DEAD_LETTER_DEADLINE: Duration = Duration::from_secs(10);
 /// Characters of a reason that go into a header.
@@ -49,6 +53,8 @@ enum SessionError {
     Broker(#[from] lapin::Error),
     #[error(transparent)]
     Topology(#[from] TopologyError),
+    #[error("the broker does not answer")]
+    Silent,
     #[error("the broker ended the subscription")]
     Ended,
 }
@@ -79,19 +85,15 @@ impl Intake {
     async fn session(&self) -> Result<(), SessionError> {
         let connection = self.broker.connect("secure-export worker intake").await?;
         let outcome = self.consume(&connection).await;
-        if let Err(error) = connection.close(200, "done".into()).await {
-            tracing::debug!(%error, "the connection was closed already");
-        }
+        amqp::close(&connection).await;
         outcome
     }
 
     async fn consume(&self, connection: &Connection) -> Result<(), SessionError> {
-        let channel = connection.create_channel().await?;
-        topology::declare(&channel, &self.broker).await?;
-        channel.basic_qos(self.settings.prefetch, BasicQosOptions::default()).await?;
-        let queue = self.broker.names.inbound.clone();
-        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-        let mut consumer = channel.basic_consume(queue, "".into(), options, arguments).await?;
+        let mut consumer = match tokio::time::timeout(SUBSCRIBE_DEADLINE, self.subscribe(connection)).await {
+            Ok(consumer) => consumer?,
+            Err(_) => return Err(SessionError::Silent),
+        };
         self.amqp.up();
         tracing::info!("intake consumes from the broker");
         loop {
@@ -99,13 +101,29 @@ impl Intake {
                 batch = self.collect(&mut consumer) => batch?,
                 () = self.shutdown.cancelled() => return Ok(()),
             };
-            if !self.settle(&batch).await {
-                return Ok(());
-            }
-            if let Some(last) = batch.last() {
-                last.acker.ack(BasicAckOptions { multiple: true }).await?;
+            match self.settle(&batch).await {
+                Settled::All => {
+                    if let Some(last) = batch.last() {
+                        last.acker.ack(BasicAckOptions { multiple: true }).await?;
+                    }
+                }
+                Settled::AllBut(kept) => {
+                    for delivery in batch.iter().filter(|delivery| !kept.contains(&delivery.delivery_tag)) {
+                        delivery.acker.ack(BasicAckOptions::default()).await?;
+                    }
+                }
+                Settled::ShutDown => return Ok(()),
             }
         }
+    }
+
+    async fn subscribe(&self, connection: &Connection) -> Result<Consumer, SessionError> {
+        let channel = connection.create_channel().await?;
+        topology::declare(&channel, &self.broker).await?;
+        channel.basic_qos(self.settings.prefetch, BasicQosOptions::default()).await?;
+        let queue = self.broker.names.inbound.clone();
+        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        Ok(channel.basic_consume(queue, "".into(), options, arguments).await?)
     }
 
     /// Waits for a delivery, and a little longer for more.
@@ -115,7 +133,7 @@ impl Intake {
         batch.push(first);
         let full = tokio::time::sleep(self.settings.linger);
         tokio::pin!(full);
-        while batch.len() < self.settings.batch {
+        while batch.len() < self.settings.batch && bytes(&batch) < self.settings.batch_bytes {
             tokio::select! {
                 biased;
                 delivery = consumer.next() => batch.push(delivery.ok_or(SessionError::Ended)??),
@@ -125,47 +143,41 @@ impl Intake {
         Ok(batch)
     }
 
-    /// Brings every delivery of the batch to its end; `false` when shutdown came first.
-    async fn settle(&self, batch: &[Delivery]) -> bool {
+    /// Brings every delivery of the batch to its end: the good ones first, so that none waits for one that is not.
+    async fn settle(&self, batch: &[Delivery]) -> Settled {
         let mut readings = Vec::with_capacity(batch.len());
         let mut deliveries = Vec::with_capacity(batch.len());
+        let mut poisoned = Vec::new();
         for delivery in batch {
             match read(&delivery.properties, &delivery.data) {
                 Ok(reading) => {
                     readings.push(reading);
                     deliveries.push(delivery);
                 }
-                Err(poison) => {
-                    if !self.bury(delivery, &poison.to_string()).await {
-                        return false;
+                Err(poison) => poisoned.push((delivery, poison.to_string())),
+            }
+        }
+        match self.commit(&readings).await {
+            Committed::Yes => {}
+            Committed::ShutDown => return Settled::ShutDown,
+            // One of them is taken by no transaction; only that one is set aside.
+            Committed::Never(_) => {
+                for (reading, delivery) in readings.iter().zip(deliveries) {
+                    match self.commit(std::slice::from_ref(reading)).await {
+                        Committed::Yes => {}
+                        Committed::ShutDown => return Settled::ShutDown,
+                        Committed::Never(error) => poisoned.push((delivery, error.to_string())),
                     }
                 }
             }
         }
-        match self.commit(&readings).await {
-            Committed::Yes => true,
-            Committed::ShutDown => false,
-            Committed::Never(_) if readings.len() > 1 => self.settle_one_by_one(&readings, &deliveries).await,
-            Committed::Never(error) => match deliveries.first() {
-                Some(delivery) => self.bury(delivery, &error.to_string()).await,
-                None => true,
-            },
-        }
-    }
-
-    /// Finds the delivery that no transaction takes, so that only that one is buried.
-    async fn settle_one_by_one(&self, readings: &[Reading], deliveries: &[&Delivery]) -> bool {
-        for (reading, delivery) in readings.iter().zip(deliveries) {
-            let settled = match self.commit(std::slice::from_ref(reading)).await {
-                Committed::Yes => true,
-                Committed::ShutDown => false,
-                Committed::Never(error) => self.bury(delivery, &error.to_string()).await,
-            };
-            if !settled {
-                return false;
+        let mut kept = Vec::new();
+        for (delivery, reason) in poisoned {
+            if !self.bury(delivery, &reason).await {
+                kept.push(delivery.delivery_tag);
             }
         }
-        true
+        if kept.is_empty() { Settled::All } else { Settled::AllBut(kept) }
     }
 
     /// Tries until the batch is in the ledger, it turns out that it never will be, or shutdown.
@@ -181,15 +193,17 @@ impl Intake {
                     self.metrics.committed(readings, started.elapsed());
                     return Committed::Yes;
                 }
-                Err(BatchError::Raced) => {}
-                Err(BatchError::Ledger(error)) if store::is_passing(&error) => {
-                    self.database.down(&error.to_string());
-                    tracing::warn!(%error, "the ledger cannot take a batch, trying again: {error}");
-                    self.pause(self.settings.retry_pause.mul_f64(1.0 + rand::random::<f64>())).await;
-                }
-                Err(error @ (BatchError::Ledger(_) | BatchError::Shape(_))) => {
-                    return Committed::Never(error);
-                }
+                Err(BatchError::Raced) => self.pause(spread(RACED_PAUSE)).await,
+                Err(error @ BatchError::Shape(_)) => return Committed::Never(error),
+                Err(BatchError::Ledger(error)) => match store::failure(&error) {
+                    Failure::Data => return Committed::Never(BatchError::Ledger(error)),
+                    Failure::Conflict => self.pause(spread(RACED_PAUSE)).await,
+                    Failure::Database => {
+                        self.database.down(&error.to_string());
+                        tracing::error!(%error, "the ledger cannot take a batch, trying again: {error}");
+                        self.pause(spread(self.settings.retry_pause)).await;
+                    }
+                },
             }
             if self.shutdown.is_cancelled() {
                 return Committed::ShutDown;
@@ -197,25 +211,20 @@ impl Intake {
         }
     }
 
-    /// Moves a delivery to the dead letters with the reason; `false` when shutdown came first.
+    /// Moves a delivery to the dead letters with the reason; `false` when they do not take it now. It stays
+    /// unacknowledged then and comes again with the next connection.
     async fn bury(&self, delivery: &Delivery, reason: &str) -> bool {
         let reason: String = reason.chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect();
-        loop {
-            let deadline = Instant::now() + DEAD_LETTER_DEADLINE;
-            let properties = delivery.properties.clone();
-            match self.publisher.dead_letter(properties, &delivery.data, &reason, deadline).await {
-                Ok(()) => {
-                    self.metrics.buried();
-                    tracing::error!(reason, "a message went to the dead letters: {reason}");
-                    return true;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot publish a dead letter, trying again: {error}");
-                    self.pause(self.settings.retry_pause).await;
-                }
+        let deadline = Instant::now() + DEAD_LETTER_DEADLINE;
+        match self.publisher.dead_letter(&delivery.properties, &delivery.data, &reason, deadline).await {
+            Ok(()) => {
+                self.metrics.buried();
+                tracing::error!(reason, "a message went to the dead letters: {reason}");
+                true
             }
-            if self.shutdown.is_cancelled() {
-                return false;
+            Err(error) => {
+                tracing::error!(%error, reason, "the dead letters do not take a message ({error}): {reason}");
+                false
             }
         }
     }
@@ -226,6 +235,22 @@ impl Intake {
             () = self.shutdown.cancelled() => {}
         }
     }
+}
+
+fn bytes(batch: &[Delivery]) -> usize {
+    batch.iter().map(|delivery| delivery.data.len()).sum()
+}
+
+/// Between once and twice as long, so that workers do not try in step.
+fn spread(pause: Duration) -> Duration {
+    pause.mul_f64(1.0 + rand::random::<f64>())
+}
+
+enum Settled {
+    All,
+    /// These must not be acknowledged.
+    AllBut(Vec<u64>),
+    ShutDown,
 }
 
 enum Committed {

@@ -1,4 +1,4 @@
-//! A delivery, read: what it reports about which alert (pure).
+//! A delivery, read: what it reports about which alert.
 
 use jiff::Timestamp;
 use lapin::BasicProperties;
@@ -7,7 +7,7 @@ use shared::message::{Message, MessageError};
 
 use crate::policy::view::AlertView;
 use crate::policy::{AlreadyResolved, Route, correlate, template};
-use crate::reconcile::alert::Report;
+use crate::reconcile::alert::{AlertState, Report};
 use crate::store::alerts::{Heard, Identity};
 
 /// What one delivery says.
@@ -44,6 +44,8 @@ pub fn read(properties: &BasicProperties, body: &[u8]) -> Result<Reading, Poison
     let notification = Notification::parse(&message.body)?;
     let essentials = &notification.essentials;
     let key = essentials.key(message.tenant_id);
+    // What the message says of its id is not needed: two alerts must never share one.
+    let notification_id = notification.id(message.tenant_id);
     let received_at =
         Timestamp::from_microsecond(message.received_at.as_microsecond()).unwrap_or(message.received_at);
     let identity = Identity {
@@ -53,7 +55,7 @@ pub fn read(properties: &BasicProperties, body: &[u8]) -> Result<Reading, Poison
         alert_rule: essentials.alert_rule.as_deref().map(str::to_owned),
     };
     let heard = Heard {
-        notification_id: message.id,
+        notification_id,
         alert: key,
         condition: essentials.condition.as_str(),
         received_at,
@@ -61,7 +63,7 @@ pub fn read(properties: &BasicProperties, body: &[u8]) -> Result<Reading, Poison
         deliveries: 1,
         body: String::from_utf8_lossy(&message.body).into_owned(),
     };
-    Ok(Reading { identity, report: Report::new(message.id, essentials, received_at), heard })
+    Ok(Reading { identity, report: Report::new(notification_id, essentials), heard })
 }
 
 /// The ticket that the route gives an alert.
@@ -80,8 +82,8 @@ pub fn assign(route: &Route, reading: &Reading) -> Result<Assignment, ShapeError
 
 /// Whether an alert in this state gets a ticket when it has none.
 #[must_use]
-pub fn needs_ticket(route: &Route, firing: bool) -> bool {
-    firing
+pub fn needs_ticket(route: &Route, alert: &AlertState) -> bool {
+    alert.firing()
         || match route.already_resolved {
             AlreadyResolved::Skip => false,
             AlreadyResolved::Record => true,

@@ -7,6 +7,8 @@ use crate::connector::CiCandidate;
 
 /// More would only be more look-ups for the same alert.
 const MAX_CANDIDATES: usize = 16;
+/// Longer texts name nothing in a CMDB; ARM ids stay far below.
+const MAX_CHARS: usize = 1_000;
 /// Keys under which a context names the resource behind the alert, in lower case.
 const RESOURCE_KEYS: [&str; 4] = ["linkedresourceid", "resourceid", "_resourceid", "microsoft.resourceid"];
 
@@ -20,7 +22,8 @@ pub fn candidates(
 ) -> Vec<CiCandidate> {
     let mut found = Vec::new();
     let mut add = |candidate: CiCandidate| {
-        if found.len() < MAX_CANDIDATES && !found.contains(&candidate) {
+        let (CiCandidate::ArmId(text) | CiCandidate::Name(text)) = &candidate;
+        if found.len() < MAX_CANDIDATES && text.len() <= MAX_CHARS && !found.contains(&candidate) {
             found.push(candidate);
         }
     };

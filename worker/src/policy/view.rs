@@ -64,6 +64,7 @@ impl AlertView {
     pub fn new(tenant_id: Uuid, notification: &Notification<'_>) -> Self {
         let essentials = &notification.essentials;
         let context = value(notification.context);
+        let unreadable = notification.context.is_some() && context.is_null();
         let dimensions = dimensions(&context);
         let targets: Vec<String> = essentials.target_ids.iter().map(ToString::to_string).collect();
         let items: Vec<String> = essentials.configuration_items.iter().map(ToString::to_string).collect();
@@ -89,7 +90,7 @@ impl AlertView {
                 .or_else(|| arm::subscription(&essentials.alert_id))
                 .unwrap_or_default(),
             link: text(essentials.investigation_link.as_deref()),
-            series: series(essentials, &dimensions),
+            series: series(essentials, &dimensions, unreadable.then_some(essentials.alert_id.as_ref())),
             title: String::new(),
             text: String::new(),
             level: essentials.severity,
@@ -155,13 +156,14 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// An alert without a rule (a cost alert) or without a target is a series of its own.
-fn series(essentials: &Essentials<'_>, dimensions: &[Dimension]) -> String {
+/// An alert without a rule (a cost alert) or without a target is a series of its own, and so is one whose dimensions
+/// cannot be read: `alone` is its id then.
+fn series(essentials: &Essentials<'_>, dimensions: &[Dimension], alone: Option<&str>) -> String {
     let rule = essentials.alert_rule_id.as_deref().or(essentials.alert_rule.as_deref());
     let mut targets: Vec<String> = essentials.target_ids.iter().map(|id| id.to_lowercase()).collect();
     targets.sort();
-    let own =
-        if rule.is_none() || targets.is_empty() { essentials.alert_id.to_lowercase() } else { String::new() };
+    let alone = alone.or((rule.is_none() || targets.is_empty()).then_some(essentials.alert_id.as_ref()));
+    let own = text(alone).to_lowercase();
     let dimensions: Vec<[&str; 2]> = dimensions.iter().map(|d| [d.name.as_str(), d.value.as_str()]).collect();
     serde_json::json!([text(rule).to_lowercase(), targets, dimensions, own]).to_string()
 }
@@ -296,6 +298,17 @@ mod tests {
             .series
         };
         assert_ne!(with(1), with(2));
+    }
+
+    #[test]
+    fn alerts_whose_dimensions_cannot_be_read_do_not_share_a_series() {
+        let with = |id: &str| {
+            let body = format!(
+                r#"{{"data":{{"essentials":{{"alertId":"{id}","monitorCondition":"Fired","alertRule":"r","alertTargetIDs":["/t"]}},"alertContext":{{"value":1e999}}}}}}"#
+            );
+            AlertView::new(Uuid::nil(), &Notification::parse(body.as_bytes()).unwrap()).series
+        };
+        assert_ne!(with("/a"), with("/b"));
     }
 
     #[test]

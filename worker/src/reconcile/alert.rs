@@ -1,17 +1,20 @@
 //! The condition of one alert: a join over the notifications heard, so that their order and repetition
 //! do not matter.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use shared::alert::{Condition, Essentials};
 use uuid::Uuid;
+
+/// How far Azure's clock may be ahead of ours.
+const CLOCK_LEEWAY: SignedDuration = SignedDuration::from_mins(5);
 
 /// What one notification says about its alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
     pub notification: Uuid,
     pub condition: Condition,
-    /// When it fired, or through when it is resolved.
-    pub at: Timestamp,
+    /// When it fired, or through when it is resolved; `None` for through its first receipt.
+    pub at: Option<Timestamp>,
 }
 
 /// Everything heard about one alert.
@@ -24,26 +27,31 @@ pub struct AlertState {
 }
 
 impl Report {
-    /// Reads the report out of a notification that was received at `received_at`.
+    /// Reads the report out of a notification.
     ///
-    /// A Resolved speaks at least for the firing that it names: not every kind of alert says when it was
-    /// resolved, and the time of receipt could cover a newer firing. Without any instant, a Fired counts as the
-    /// oldest, since it must not reopen, and a Resolved as heard now, since it must not be swallowed.
+    /// A Resolved speaks at least for the firing that it names: not every kind of alert says when it was resolved,
+    /// and the time of receipt could cover a newer firing. Without any instant, a Fired counts as the oldest, since it
+    /// must not reopen, and a Resolved speaks for what fired before it was first received.
     #[must_use]
-    pub fn new(notification: Uuid, essentials: &Essentials<'_>, received_at: Timestamp) -> Self {
+    pub fn new(notification: Uuid, essentials: &Essentials<'_>) -> Self {
         let at = match essentials.condition {
-            Condition::Fired => essentials.fired_at.unwrap_or(Timestamp::UNIX_EPOCH),
-            Condition::Resolved => essentials.fired_at.max(essentials.resolved_at).unwrap_or(received_at),
+            Condition::Fired => Some(essentials.fired_at.unwrap_or(Timestamp::UNIX_EPOCH)),
+            Condition::Resolved => essentials.fired_at.max(essentials.resolved_at),
         };
         Self { notification, condition: essentials.condition, at }
     }
 }
 
 impl AlertState {
-    /// The state after one more report. Commutative, associative and idempotent.
+    /// The state after one more report, whose notification was first received at `first_received_at`. Commutative,
+    /// associative and idempotent.
+    ///
+    /// What is said to happen long after its receipt counts as then: an instant in the far future would silence the
+    /// alert, and all that share its ticket, until then.
     #[must_use]
-    pub fn hear(self, report: &Report) -> Self {
-        let heard = Some((report.at, report.notification));
+    pub fn hear(self, report: &Report, first_received_at: Timestamp) -> Self {
+        let latest = first_received_at.saturating_add(CLOCK_LEEWAY).unwrap_or(first_received_at);
+        let heard = Some((report.at.unwrap_or(first_received_at).min(latest), report.notification));
         match report.condition {
             Condition::Fired => Self { fired: self.fired.max(heard), ..self },
             Condition::Resolved => Self { resolved: self.resolved.max(heard), ..self },
@@ -67,11 +75,16 @@ mod tests {
     use super::*;
 
     fn report(condition: Condition, second: i64, id: u128) -> Report {
-        Report { notification: Uuid::from_u128(id), condition, at: Timestamp::from_second(second).unwrap() }
+        Report { notification: Uuid::from_u128(id), condition, at: Timestamp::from_second(second).ok() }
+    }
+
+    /// Every notification of these tests was first received in 2033, later than all their instants.
+    fn first_received_at() -> Timestamp {
+        Timestamp::from_second(2_000_000_000).unwrap()
     }
 
     fn heard(reports: &[Report]) -> AlertState {
-        reports.iter().fold(AlertState::default(), |state, report| state.hear(report))
+        reports.iter().fold(AlertState::default(), |state, report| state.hear(report, first_received_at()))
     }
 
     fn fired(second: i64) -> Report {
@@ -100,19 +113,28 @@ mod tests {
     }
 
     #[test]
+    fn an_instant_in_the_far_future_does_not_silence_what_comes_after() {
+        let received = Timestamp::from_second(1_000).unwrap();
+        let far = AlertState::default().hear(&fired(200_000_000_000), received);
+        let covered = far.hear(&resolved(2_000), Timestamp::from_second(2_000).unwrap());
+        assert!(far.firing() && !covered.firing());
+    }
+
+    #[test]
     fn a_resolution_speaks_for_its_firing_when_it_has_no_instant_of_its_own() {
         let body = br#"{"data":{"essentials":{"alertId":"/a","monitorCondition":"Resolved",
             "firedDateTime":"2026-03-22T13:58:24Z"}}}"#;
         let read = shared::alert::Notification::parse(body).unwrap();
-        let received_at = "2026-03-23T00:00:00Z".parse().unwrap();
-        let report = Report::new(Uuid::nil(), &read.essentials, received_at);
-        assert_eq!(report.at.to_string(), "2026-03-22T13:58:24Z");
+        let report = Report::new(Uuid::nil(), &read.essentials);
+        assert_eq!(report.at.unwrap().to_string(), "2026-03-22T13:58:24Z");
     }
 
     fn any_report() -> impl Strategy<Value = Report> {
         // Few instants and ids, so that ties and repetitions are common.
         (any::<bool>(), 0..6_i64, 0..4_u128).prop_map(|(fires, second, id)| {
-            report(if fires { Condition::Fired } else { Condition::Resolved }, second, id)
+            let condition = if fires { Condition::Fired } else { Condition::Resolved };
+            let dated = report(condition, second, id);
+            if second == 0 && !fires { Report { at: None, ..dated } } else { dated }
         })
     }
 
@@ -132,7 +154,8 @@ mod tests {
         fn an_alert_is_resolved_exactly_when_its_newest_firing_is_covered(
             reports in prop::collection::vec(any_report(), 0..12)
         ) {
-            let newest = |condition| reports.iter().filter(|r| r.condition == condition).map(|r| r.at).max();
+            let at = |report: &Report| report.at.unwrap_or(first_received_at());
+            let newest = |condition| reports.iter().filter(|r| r.condition == condition).map(at).max();
             let expected = match (newest(Condition::Fired), newest(Condition::Resolved)) {
                 (None, _) => false,
                 (Some(_), None) => true,

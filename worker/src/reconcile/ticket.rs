@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::alert::identity::AlertKey;
+use uuid::Uuid;
+
+use super::alert::AlertState;
+
+/// Why an alert has no ticket.
+pub const RESOLVED_BEFORE_TICKET: &str = "resolved before its ticket was made";
 
 /// What a ticket should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +35,29 @@ pub struct Ticket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Members {
     pub any_firing: bool,
-    /// The newest firing of any of them.
-    pub fired_at: Timestamp,
+    /// The newest firing of any of them, and whose it is.
+    pub newest: (Timestamp, AlertKey),
     /// The newest resolution of any of them.
     pub resolved_at: Option<Timestamp>,
-    /// The one whose text the ticket carries: a firing one before others, then the newest.
-    pub shown: AlertKey,
+}
+
+impl Members {
+    /// What the stored ticket remembers of its alerts, before what changed is added.
+    #[must_use]
+    pub fn remembered(ticket: &Ticket, any_firing: bool) -> Self {
+        Self { any_firing, newest: (ticket.fired_at, ticket.shown_alert), resolved_at: ticket.resolved_at }
+    }
+
+    /// Adds an alert that changed. Commutative and idempotent.
+    #[must_use]
+    pub fn with(self, alert: AlertKey, state: &AlertState) -> Self {
+        let fired = state.fired.map_or(self.newest, |(at, _)| (at, alert));
+        Self {
+            newest: self.newest.max(fired),
+            resolved_at: self.resolved_at.max(state.resolved.map(|(at, _)| at)),
+            ..self
+        }
+    }
 }
 
 /// What to do with a stored ticket.
@@ -49,6 +72,20 @@ pub enum Decision {
     Replace,
 }
 
+/// A ticket as its first alert wants it.
+#[must_use]
+pub fn first(alert: AlertKey, state: &AlertState) -> Ticket {
+    let at = |heard: Option<(Timestamp, Uuid)>| heard.map(|(at, _)| at);
+    Ticket {
+        wants: if state.firing() { Wants::Open } else { Wants::Resolved },
+        fired_at: at(state.fired).or(at(state.resolved)).unwrap_or(Timestamp::UNIX_EPOCH),
+        resolved_at: at(state.resolved),
+        shown_alert: alert,
+        exists: false,
+        closed: false,
+    }
+}
+
 /// Compares a ticket with its alerts. `reopen_window` is the longest time between a resolution and the next firing
 /// for which the same ticket is opened again.
 pub fn decide(ticket: &Ticket, members: &Members, reopen_window: Duration) -> Decision {
@@ -59,9 +96,9 @@ pub fn decide(ticket: &Ticket, members: &Members, reopen_window: Duration) -> De
     }
     let wanted = Ticket {
         wants,
-        fired_at: members.fired_at,
+        fired_at: members.newest.0,
         resolved_at: members.resolved_at,
-        shown_alert: members.shown,
+        shown_alert: members.newest.1,
         ..*ticket
     };
     if wanted == *ticket { Decision::Keep } else { Decision::Change(wanted) }
@@ -69,13 +106,17 @@ pub fn decide(ticket: &Ticket, members: &Members, reopen_window: Duration) -> De
 
 fn within(ticket: &Ticket, members: &Members, reopen_window: Duration) -> bool {
     let Some(resolved_at) = ticket.resolved_at else { return true };
-    let quiet = members.fired_at.duration_since(resolved_at);
+    let quiet = members.newest.0.duration_since(resolved_at);
     Duration::try_from(quiet).is_ok_and(|quiet| quiet <= reopen_window) || quiet.is_negative()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use shared::alert::Condition;
+
     use super::*;
+    use crate::reconcile::alert::Report;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -95,7 +136,7 @@ mod tests {
     }
 
     fn members(any_firing: bool, fired: i64, resolved: Option<i64>) -> Members {
-        Members { any_firing, fired_at: at(fired), resolved_at: resolved.map(at), shown: AlertKey([1; 32]) }
+        Members { any_firing, newest: (at(fired), AlertKey([1; 32])), resolved_at: resolved.map(at) }
     }
 
     fn wanted(decision: Decision) -> Wants {
@@ -145,5 +186,51 @@ mod tests {
             panic!("the first time must change it")
         };
         assert_eq!(decide(&once, &members(false, 100, Some(150)), HOUR), Decision::Keep);
+    }
+
+    /// A ticket's life as the intake writes it: one report after the other about three alerts that share it.
+    fn after(reports: &[(u8, Report)]) -> Option<Ticket> {
+        let mut alerts = [AlertState::default(); 3];
+        let mut ticket: Option<Ticket> = None;
+        for (number, report) in reports {
+            let (index, alert) = (usize::from(*number), AlertKey([*number; 32]));
+            alerts[index] = alerts[index].hear(report, at(1_000));
+            let state = alerts[index];
+            let any_firing = alerts.iter().any(AlertState::firing);
+            let Some(stored) = ticket.or_else(|| state.firing().then(|| first(alert, &state))) else {
+                continue;
+            };
+            let members = Members::remembered(&stored, any_firing).with(alert, &state);
+            ticket = Some(match decide(&stored, &members, Duration::MAX) {
+                Decision::Keep => stored,
+                Decision::Change(wanted) => wanted,
+                Decision::Replace => panic!("nothing is outside this window"),
+            });
+        }
+        ticket
+    }
+
+    fn any_report() -> impl Strategy<Value = (u8, Report)> {
+        (0..3_u8, any::<bool>(), 0..6_i64).prop_map(|(alert, fires, second)| {
+            let condition = if fires { Condition::Fired } else { Condition::Resolved };
+            (alert, Report { notification: Uuid::nil(), condition, at: Some(at(second)) })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_ticket_that_several_alerts_share_is_open_exactly_while_one_of_them_fires(
+            reports in prop::collection::vec(any_report(), 0..16)
+        ) {
+            let mut alerts = [AlertState::default(); 3];
+            for (number, report) in &reports {
+                alerts[usize::from(*number)] = alerts[usize::from(*number)].hear(report, at(1_000));
+            }
+            let firing = alerts.iter().any(AlertState::firing);
+            match after(&reports) {
+                None => prop_assert!(!firing, "an alert fires without a ticket"),
+                Some(ticket) => prop_assert_eq!(ticket.wants == Wants::Open, firing),
+            }
+        }
     }
 }

@@ -105,16 +105,21 @@ pub async fn update(
     Ok(())
 }
 
-/// Keeps the notifications; one that was heard before counts one delivery more.
+/// Keeps the notifications; one that was heard before counts as many deliveries more. Answers when each was first
+/// received.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn keep(connection: &mut PgConnection, heard: &[Heard]) -> Result<(), sqlx::Error> {
-    sqlx::query(
+pub async fn keep(
+    connection: &mut PgConnection,
+    heard: &[Heard],
+) -> Result<Vec<(Uuid, Timestamp)>, sqlx::Error> {
+    let received: Vec<(Uuid, SqlTimestamp)> = sqlx::query_as(
         "INSERT INTO notifications (notification_id, alert_key, condition, received_at, traceparent, deliveries, body)
          SELECT * FROM UNNEST($1::uuid[], $2::bytea[], $3::text[], $4::timestamptz[], $5::text[], $6::int[], $7::text[])
          ON CONFLICT (notification_id)
-         DO UPDATE SET deliveries = notifications.deliveries + excluded.deliveries",
+         DO UPDATE SET deliveries = notifications.deliveries + excluded.deliveries
+         RETURNING notification_id, received_at",
     )
     .bind(heard.iter().map(|one| one.notification_id).collect::<Vec<_>>())
     .bind(heard.iter().map(|one| one.alert.0.to_vec()).collect::<Vec<_>>())
@@ -123,9 +128,9 @@ pub async fn keep(connection: &mut PgConnection, heard: &[Heard]) -> Result<(), 
     .bind(heard.iter().map(|one| one.traceparent.as_deref()).collect::<Vec<_>>())
     .bind(heard.iter().map(|one| one.deliveries).collect::<Vec<_>>())
     .bind(heard.iter().map(|one| one.body.as_str()).collect::<Vec<_>>())
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(received.into_iter().map(|(notification, at)| (notification, at.to_jiff())).collect())
 }
 
 /// Says why alerts have no ticket.

@@ -89,7 +89,8 @@ struct Row {
     follows_number: Option<String>,
 }
 
-/// Takes up to `limit` due tickets of a target that is not at rest; a single one while it is failing, to try it.
+/// Takes up to `limit` due tickets of a target that is not at rest. While it is failing, a single ticket at a time, over
+/// all workers, tries whether it works again.
 ///
 /// The claim also commits "create attempted" for those without a work item, so that no create is ever sent
 /// without the ledger knowing.
@@ -113,7 +114,9 @@ pub async fn claim_due(
              WHERE target = $1 AND due_at <= now() AND (lease_until IS NULL OR lease_until < now())
                AND NOT (SELECT paused FROM target)
              ORDER BY due_at
-             LIMIT (SELECT CASE WHEN failing THEN 1 ELSE $2 END FROM target)
+             LIMIT (SELECT CASE WHEN failing THEN greatest(1 - (SELECT count(*) FROM tickets
+                                                                WHERE target = $1 AND lease_until > now()), 0)
+                                ELSE $2 END FROM target)
              FOR UPDATE SKIP LOCKED
          ), claimed AS (
              UPDATE tickets t

@@ -5,6 +5,8 @@ use serde::{Serialize, Serializer};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
+use super::tickets::CHANNEL_DUE;
+
 /// Which tickets to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -95,9 +97,10 @@ pub async fn tickets(pool: &PgPool, filter: &Filter) -> Result<Vec<TicketLine>, 
 /// When the database fails.
 pub async fn find(pool: &PgPool, name: &str) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar(
-        "SELECT ticket_id FROM tickets WHERE ticket_id::text = $1 OR external_number = $1 OR correlation_id = $1",
+        "SELECT ticket_id FROM tickets WHERE ticket_id = $2 OR external_number = $1 OR correlation_id = $1",
     )
     .bind(name)
+    .bind(name.parse::<Uuid>().ok())
     .fetch_all(pool)
     .await
 }
@@ -147,16 +150,19 @@ pub async fn without_ticket(pool: &PgPool, limit: u32) -> Result<Vec<WithoutTick
     .await
 }
 
-/// Makes a parked or waiting ticket due now, as if it had never failed; answers whether there was one.
+/// Makes parked or waiting tickets due now, as if they had never failed; answers how many there were.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn retry(pool: &PgPool, ticket_id: Uuid) -> Result<bool, sqlx::Error> {
+pub async fn retry(pool: &PgPool, tickets: &[Uuid]) -> Result<u64, sqlx::Error> {
     let due = sqlx::query(
-        "UPDATE tickets SET due_at = now(), parked_at = NULL, failing_since = NULL, retry_ms = 0
-         WHERE ticket_id = $1 AND (parked_at IS NOT NULL OR due_at IS NOT NULL)",
+        "WITH due AS (
+             UPDATE tickets SET due_at = now(), parked_at = NULL, failing_since = NULL, retry_ms = 0
+             WHERE ticket_id = ANY($1) AND (parked_at IS NOT NULL OR due_at IS NOT NULL)
+             RETURNING target)
+         SELECT pg_notify($2, target) FROM due",
     );
-    Ok(due.bind(ticket_id).execute(pool).await?.rows_affected() > 0)
+    Ok(due.bind(tickets).bind(CHANNEL_DUE).execute(pool).await?.rows_affected())
 }
 
 /// How many open tickets there are of each target and state: what the metrics show.
@@ -181,7 +187,7 @@ pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, sqlx::Error> {
                 count(*) FILTER (WHERE ci_missing IS NOT NULL AND synced = 'open') AS without_ci,
                 coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at <= now())), 0)::float8 AS oldest_due_s
          FROM tickets
-         WHERE due_at IS NOT NULL OR parked_at IS NOT NULL OR (ci_missing IS NOT NULL AND ended_at IS NULL)
+         WHERE due_at IS NOT NULL OR parked_at IS NOT NULL OR (ci_missing IS NOT NULL AND ended_at IS NULL AND synced = 'open')
          GROUP BY target",
     )
     .fetch_all(pool)

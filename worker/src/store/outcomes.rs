@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sqlx::PgConnection;
 use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 /// What became of one claimed ticket.
@@ -74,6 +74,28 @@ pub async fn record(
     .bind(Json(outcomes))
     .fetch_all(connection)
     .await
+}
+
+/// Sets a ticket aside until an operator acts, if its lease is still ours.
+///
+/// # Errors
+/// When the database fails.
+pub async fn park(
+    pool: &PgPool,
+    ticket_id: Uuid,
+    lease_number: i64,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE tickets SET parked_at = now(), due_at = NULL, lease_until = NULL, leased_by = NULL, last_error = $3
+         WHERE ticket_id = $1 AND lease_number = $2",
+    )
+    .bind(ticket_id)
+    .bind(lease_number)
+    .bind(reason)
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// Keeps the calls made.

@@ -2,28 +2,31 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::postgres::{PgArguments, PgPool, Postgres};
+use sqlx::query::Query;
 
 /// Rows that one statement removes at most.
-const PER_STATEMENT: i64 = 5_000;
+const PER_STATEMENT: u32 = 5_000;
 
-/// Removes calls made before the retention; answers how many.
+/// Removes calls made before the retention; answers whether there are more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_attempts(pool: &PgPool, retention: Duration) -> Result<u64, sqlx::Error> {
+pub async fn forget_attempts(pool: &PgPool, retention: Duration) -> Result<bool, sqlx::Error> {
     let gone = sqlx::query(
         "DELETE FROM attempts WHERE attempt_id IN (
-             SELECT attempt_id FROM attempts WHERE started_at < now() - $1 * interval '1 second' LIMIT $2)",
+             SELECT attempt_id FROM attempts WHERE started_at < now() - $1 * interval '1 second'
+             LIMIT $2 FOR UPDATE SKIP LOCKED)",
     );
-    Ok(gone.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
+    few(gone, pool, retention).await
 }
 
-/// Removes notifications heard before the retention, but none that a text may still be taken from.
+/// Removes notifications heard before the retention, but none that a text may still be taken from; answers whether
+/// there are more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_notifications(pool: &PgPool, retention: Duration) -> Result<u64, sqlx::Error> {
+pub async fn forget_notifications(pool: &PgPool, retention: Duration) -> Result<bool, sqlx::Error> {
     let gone = sqlx::query(
         "DELETE FROM notifications WHERE notification_id IN (
              SELECT n.notification_id FROM notifications n JOIN alerts a USING (alert_key)
@@ -33,16 +36,17 @@ pub async fn forget_notifications(pool: &PgPool, retention: Duration) -> Result<
                                     WHERE alert_key = a.alert_key
                                       AND (t.ended_at IS NULL AND t.wants = 'open'
                                            OR t.due_at IS NOT NULL OR t.parked_at IS NOT NULL)))
-             LIMIT $2)",
+             LIMIT $2 FOR UPDATE OF n SKIP LOCKED)",
     );
-    Ok(gone.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
+    few(gone, pool, retention).await
 }
 
-/// Ends tickets that were resolved before the retention and are as wanted: no firing comes back to them.
+/// Ends tickets that were resolved before the retention and are as wanted: no firing comes back to them. Answers
+/// whether there are more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn retire_tickets(pool: &PgPool, retention: Duration) -> Result<u64, sqlx::Error> {
+pub async fn retire_tickets(pool: &PgPool, retention: Duration) -> Result<bool, sqlx::Error> {
     let retired = sqlx::query(
         "UPDATE tickets SET ended_at = now(), end_reason = 'resolved long ago' WHERE ticket_id IN (
              SELECT ticket_id FROM tickets
@@ -50,14 +54,14 @@ pub async fn retire_tickets(pool: &PgPool, retention: Duration) -> Result<u64, s
                AND greatest(resolved_at, created_at) < now() - $1 * interval '1 second'
              LIMIT $2 FOR UPDATE SKIP LOCKED)",
     );
-    Ok(retired.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
+    few(retired, pool, retention).await
 }
 
-/// Removes tickets that ended before the retention, with the calls made for them.
+/// Removes tickets that ended before the retention, with the calls made for them; answers whether there are more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_tickets(pool: &PgPool, retention: Duration) -> Result<u64, sqlx::Error> {
+pub async fn forget_tickets(pool: &PgPool, retention: Duration) -> Result<bool, sqlx::Error> {
     let gone = sqlx::query(
         "WITH old AS (
              SELECT ticket_id FROM tickets
@@ -69,14 +73,15 @@ pub async fn forget_tickets(pool: &PgPool, retention: Duration) -> Result<u64, s
                             AND ticket_id NOT IN (SELECT ticket_id FROM old))
          DELETE FROM tickets WHERE ticket_id IN (SELECT ticket_id FROM old)",
     );
-    Ok(gone.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
+    few(gone, pool, retention).await
 }
 
-/// Removes alerts that do not fire, have no ticket any more, and of which no notification is kept.
+/// Removes alerts that do not fire, have no ticket any more, and of which no notification is kept; answers whether
+/// there are more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_alerts(pool: &PgPool, retention: Duration) -> Result<u64, sqlx::Error> {
+pub async fn forget_alerts(pool: &PgPool, retention: Duration) -> Result<bool, sqlx::Error> {
     let gone = sqlx::query(
         "DELETE FROM alerts WHERE alert_key IN (
              SELECT alert_key FROM alerts a
@@ -86,7 +91,7 @@ pub async fn forget_alerts(pool: &PgPool, retention: Duration) -> Result<u64, sq
                AND NOT EXISTS (SELECT FROM tickets t WHERE t.shown_alert = a.alert_key)
              LIMIT $2 FOR UPDATE SKIP LOCKED)",
     );
-    Ok(gone.bind(retention.as_secs_f64()).bind(PER_STATEMENT).execute(pool).await?.rows_affected())
+    few(gone, pool, retention).await
 }
 
 /// Makes tickets due whose work item is not as wanted although nobody is to act: none should be.
@@ -101,4 +106,19 @@ pub async fn repair(pool: &PgPool) -> Result<u64, sqlx::Error> {
                 OR wants = 'resolved' AND synced = 'open')",
     );
     Ok(repaired.execute(pool).await?.rows_affected())
+}
+
+/// Runs a statement over a few rows; answers whether there may be more. A row that somebody refers to again since
+/// it was chosen stays for another time.
+async fn few(
+    statement: Query<'_, Postgres, PgArguments>,
+    pool: &PgPool,
+    retention: Duration,
+) -> Result<bool, sqlx::Error> {
+    let outcome = statement.bind(retention.as_secs_f64()).bind(i64::from(PER_STATEMENT)).execute(pool).await;
+    match outcome {
+        Ok(done) => Ok(done.rows_affected() >= u64::from(PER_STATEMENT)),
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => Ok(false),
+        Err(error) => Err(error),
+    }
 }

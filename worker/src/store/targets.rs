@@ -44,7 +44,7 @@ pub async fn failed(connection: &mut PgConnection, target: &str, reason: &str) -
     Ok(failures.unsigned_abs())
 }
 
-/// Leaves a target alone for so long, or longer if it is at rest already.
+/// Leaves a target alone for so long, or longer if it is at rest already. It counts as failing until it answers.
 ///
 /// # Errors
 /// When the database fails.
@@ -55,9 +55,10 @@ pub async fn pause(
     reason: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO targets (target, paused_until, reason) VALUES ($1, now() + $2 * interval '1 second', $3)
+        "INSERT INTO targets (target, failures, paused_until, reason)
+         VALUES ($1, 1, now() + $2 * interval '1 second', $3)
          ON CONFLICT (target) DO UPDATE
-         SET paused_until = greatest(targets.paused_until, excluded.paused_until),
+         SET failures = greatest(targets.failures, 1), paused_until = greatest(targets.paused_until, excluded.paused_until),
              reason = excluded.reason, changed_at = now()",
     )
     .bind(target)

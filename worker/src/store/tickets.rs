@@ -5,7 +5,7 @@ use shared::alert::identity::AlertKey;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::reconcile::ticket::{Members, Ticket, Wants};
+use crate::reconcile::ticket::{Ticket, Wants};
 
 /// Channel of LISTEN/NOTIFY; the payload is the target that has tickets due.
 pub const CHANNEL_DUE: &str = "tickets_due";
@@ -29,15 +29,6 @@ struct Row {
     shown_alert: Vec<u8>,
     exists: bool,
     closed: bool,
-}
-
-#[derive(FromRow)]
-struct MembersRow {
-    ticket_id: Uuid,
-    any_firing: bool,
-    fired_at: Option<SqlTimestamp>,
-    resolved_at: Option<SqlTimestamp>,
-    shown: Vec<u8>,
 }
 
 /// Which of these alerts have an open ticket in the ledger.
@@ -65,16 +56,15 @@ pub async fn alerts_with_ticket(
 /// When the database fails.
 pub async fn ensure(connection: &mut PgConnection, wanted: &[&Wanted]) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO tickets (ticket_id, target, route, correlation_key, ordinal, follows,
+        "INSERT INTO tickets (ticket_id, target, route, correlation_key, follows,
                               wants, fired_at, resolved_at, shown_alert, due_at)
-         SELECT u.ticket_id, u.target, u.route, u.correlation_key, coalesce(last.ordinal, 0) + 1, last.ticket_id,
-                u.wants, u.fired_at, u.resolved_at, u.shown_alert, now()
+         SELECT u.ticket_id, u.target, u.route, u.correlation_key, last.ticket_id, u.wants, u.fired_at, u.resolved_at, u.shown_alert, now()
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
                      $7::timestamptz[], $8::bytea[])
               AS u (ticket_id, target, route, correlation_key, wants, fired_at, resolved_at, shown_alert)
-         LEFT JOIN LATERAL (SELECT ordinal, ticket_id FROM tickets t
+         LEFT JOIN LATERAL (SELECT ticket_id FROM tickets t
                             WHERE t.target = u.target AND t.correlation_key = u.correlation_key
-                            ORDER BY ordinal DESC LIMIT 1) last ON true
+                            ORDER BY ticket_id DESC LIMIT 1) last ON true
          ORDER BY u.target, u.correlation_key
          ON CONFLICT DO NOTHING",
     )
@@ -132,35 +122,64 @@ pub async fn lock_of(
     rows.into_iter().map(|row| Ok((row.ticket_id, row.ticket()?))).collect()
 }
 
-/// What is known of the alerts of these tickets.
+/// Which of these tickets have an alert that fires.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn members(
-    connection: &mut PgConnection,
-    tickets: &[Uuid],
-) -> Result<Vec<(Uuid, Members)>, sqlx::Error> {
-    let rows: Vec<MembersRow> = sqlx::query_as(
-        "SELECT ticket_id, bool_or(firing) AS any_firing, max(fired_at) AS fired_at,
-                max(resolved_through) AS resolved_at,
-                (array_agg(alert_key ORDER BY firing DESC, fired_at DESC NULLS LAST, alert_key))[1] AS shown
-         FROM ticket_alerts JOIN alerts USING (alert_key)
-         WHERE ticket_id = ANY($1) GROUP BY ticket_id",
+pub async fn firing(connection: &mut PgConnection, tickets: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT ticket_id FROM UNNEST($1::uuid[]) AS u (ticket_id)
+         WHERE EXISTS (SELECT FROM ticket_alerts m JOIN alerts a USING (alert_key)
+                       WHERE m.ticket_id = u.ticket_id AND a.firing)",
     )
     .bind(tickets)
     .fetch_all(connection)
+    .await
+}
+
+/// Which of these alerts belong to which of these tickets.
+///
+/// # Errors
+/// When the database fails.
+pub async fn memberships(
+    connection: &mut PgConnection,
+    tickets: &[Uuid],
+    alerts: &[AlertKey],
+) -> Result<Vec<(Uuid, AlertKey)>, sqlx::Error> {
+    let rows: Vec<(Uuid, Vec<u8>)> = sqlx::query_as(
+        "SELECT ticket_id, alert_key FROM ticket_alerts WHERE alert_key = ANY($2) AND ticket_id = ANY($1)",
+    )
+    .bind(tickets)
+    .bind(bytes(alerts))
+    .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let members = Members {
-                any_firing: row.any_firing,
-                fired_at: row.fired_at.map(SqlTimestamp::to_jiff).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
-                resolved_at: row.resolved_at.map(SqlTimestamp::to_jiff),
-                shown: key(&row.shown)?,
-            };
-            Ok((row.ticket_id, members))
-        })
-        .collect()
+    rows.into_iter().map(|(ticket, alert)| Ok((ticket, key(&alert)?))).collect()
+}
+
+/// Locks the alerts of these tickets, and then the tickets, in the order in which the intake does, so that the
+/// two wait for each other instead of deadlocking.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_with_alerts(
+    connection: &mut PgConnection,
+    tickets: &[Uuid],
+    with_alerts_of: &[Uuid],
+) -> Result<(), sqlx::Error> {
+    if !with_alerts_of.is_empty() {
+        sqlx::query(
+            "SELECT FROM alerts WHERE alert_key IN (SELECT alert_key FROM ticket_alerts WHERE ticket_id = ANY($1))
+             ORDER BY alert_key FOR UPDATE",
+        )
+        .bind(with_alerts_of)
+        .execute(&mut *connection)
+        .await?;
+    }
+    sqlx::query("SELECT FROM tickets WHERE ticket_id = ANY($1) ORDER BY ticket_id FOR UPDATE")
+        .bind(tickets)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Writes what is wanted of tickets, and makes them due; one that is parked waits for its operator.
@@ -212,9 +231,8 @@ pub async fn replace(
     }
     let successor = Uuid::now_v7();
     let made = sqlx::query(
-        "INSERT INTO tickets (ticket_id, target, route, correlation_key, ordinal, follows,
-                              wants, fired_at, shown_alert, due_at)
-         SELECT $2, t.target, t.route, t.correlation_key, t.ordinal + 1, t.ticket_id, 'open', a.fired_at, a.alert_key, now()
+        "INSERT INTO tickets (ticket_id, target, route, correlation_key, follows, wants, fired_at, shown_alert, due_at)
+         SELECT $2, t.target, t.route, t.correlation_key, t.ticket_id, 'open', a.fired_at, a.alert_key, now()
          FROM tickets t JOIN ticket_alerts USING (ticket_id) JOIN alerts a USING (alert_key)
          WHERE t.ticket_id = $1 AND a.firing ORDER BY a.fired_at DESC, a.alert_key LIMIT 1",
     )

@@ -88,23 +88,32 @@ impl CiFinder {
                 | ConnectorError::Gone(_) => Answer::Refused(error.to_string()),
             },
         };
-        Ok(finding(answer, candidates.is_empty(), asked))
+        let (ci, result) = judge(answer, candidates);
+        Ok(Finding { ci, result, asked })
     }
 }
 
-fn finding(answer: Answer, nothing_named: bool, asked: bool) -> Finding {
-    let (ci, result) = match answer {
+impl Finding {
+    /// Nothing was found in the time that there is for it.
+    #[must_use]
+    pub fn too_slow() -> Self {
+        let ci = Ci::Missing("the CMDB did not answer in time".to_owned());
+        Self { ci, result: "error", asked: true }
+    }
+}
+
+fn judge(answer: Answer, candidates: &[CiCandidate]) -> (Ci, &'static str) {
+    match answer {
         Answer::Match(CiMatch::Found { id, name }) => (Ci::Bound { id, name }, "found"),
         Answer::Match(CiMatch::Ambiguous(which)) => {
             (Ci::Missing(format!("several fit: {which}")), "ambiguous")
         }
-        Answer::Match(CiMatch::NotFound) if nothing_named => {
+        Answer::Match(CiMatch::NotFound) if candidates.is_empty() => {
             (Ci::Missing("the alert names no resource".to_owned()), "no_candidate")
         }
         Answer::Match(CiMatch::NotFound) => {
             (Ci::Missing("the CMDB has none that fits".to_owned()), "not_found")
         }
         Answer::Refused(reason) => (Ci::Missing(format!("the CMDB could not be asked: {reason}")), "error"),
-    };
-    Finding { ci, result, asked }
+    }
 }

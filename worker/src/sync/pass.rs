@@ -7,21 +7,20 @@ use jiff::Timestamp;
 use shared::alert::Notification;
 use tokio::time::Instant;
 
-use super::ci::CiFinder;
+use super::ci::{CiFinder, Finding};
 use super::plan::{self, Known, Seen, Settlement, Situation, Step};
 use super::recorder::{Done, Ending};
-use crate::config::{SyncSettings, Target};
+use crate::config::{CALLS_PER_LEASE, SyncSettings, Target};
 use crate::connector::{Change, ConnectorError, Draft, WorkItem, WorkItemState};
 use crate::metrics::SyncMetrics;
 use crate::policy::template::{Template, TicketView, Transition};
 use crate::policy::view::AlertView;
 use crate::policy::{AlreadyResolved, Route};
+use crate::reconcile::ticket::Wants;
 use crate::store::claims::{Ci, Claim, Item};
 use crate::store::outcomes::Attempt;
+use crate::store::storable;
 
-/// The longest honest pass: read, a look-up for an id that leads nowhere, a write that a person forestalls and what
-/// follows from it; a few to spare.
-const MAX_STEPS: usize = 8;
 /// Characters of a detail that are kept of a call.
 const MAX_DETAIL_CHARS: usize = 500;
 
@@ -68,11 +67,12 @@ impl Pass {
     }
 
     /// Brings one ticket as far as it gets.
-    pub async fn run(&self, claim: Claim) -> Done {
+    /// `claimed_at` is from before the claim was committed, so that the lease is never thought to last longer.
+    pub async fn run(&self, claim: Claim, claimed_at: Instant) -> Done {
         let create_unsure = claim.create_attempted;
         let mut progress = Progress {
             pass: self,
-            claimed_at: Instant::now(),
+            claimed_at,
             seen: Seen::Nothing,
             create_unsure,
             attempts: Vec::new(),
@@ -91,7 +91,7 @@ impl Pass {
 
 impl Progress<'_> {
     async fn finish(&mut self) -> Ending {
-        for _ in 0..MAX_STEPS {
+        for _ in 0..CALLS_PER_LEASE {
             let step = plan::next(&self.situation());
             if let Step::Done(settlement) = step {
                 return self.settled(settlement);
@@ -122,13 +122,17 @@ impl Progress<'_> {
     }
 
     fn settled(&mut self, settlement: Settlement) -> Ending {
-        if let (Seen::Item(state), Some(item)) = (self.seen, &mut self.claim.item) {
-            item.state = state;
-        }
-        match (settlement, &mut self.claim.item) {
-            (Settlement::Closed | Settlement::Replace, Some(item)) => item.state = WorkItemState::Closed,
-            (Settlement::NotNeeded, _) => self.create_unsure = false,
-            (Settlement::InSync | Settlement::Closed | Settlement::Replace, _) => {}
+        let Some(item) = &mut self.claim.item else {
+            self.create_unsure = false;
+            return Ending::Settled(settlement);
+        };
+        match (settlement, self.claim.wants) {
+            (Settlement::Closed | Settlement::Replace, _) => item.state = WorkItemState::Closed,
+            // What a person resolved while the alert fires stays open in the ledger: it is not our resolution.
+            (Settlement::InSync | Settlement::NotNeeded, Wants::Open) => {}
+            (Settlement::InSync | Settlement::NotNeeded, Wants::Resolved) => {
+                item.state = WorkItemState::Resolved
+            }
         }
         Ending::Settled(settlement)
     }
@@ -220,7 +224,11 @@ impl Progress<'_> {
         let (pass, connector) = (self.pass, Arc::clone(&self.pass.target.connector));
         let started = (Timestamp::now(), Instant::now());
         self.check_time()?;
-        let finding = pass.ci.find(connector.as_ref(), &alert.ci_candidates).await;
+        let asking = pass.ci.find(connector.as_ref(), &alert.ci_candidates);
+        let finding = match tokio::time::timeout(pass.target.request_deadline, asking).await {
+            Ok(finding) => finding,
+            Err(_) => Ok(Finding::too_slow()),
+        };
         let finding = finding.map_err(|error| {
             self.note_call("find_ci", started, Some(&error));
             Stop::Failed(error)
@@ -317,11 +325,13 @@ impl Progress<'_> {
 
     fn adopt(&mut self, item: WorkItem) {
         self.seen = Seen::Item(item.state);
+        let known = self.claim.item.take();
         self.claim.item = Some(Item {
             id: item.id,
             number: item.number,
-            state: item.state,
-            told_through: self.claim.fired_at,
+            // Whoever found it otherwise than we make it, a person made it so.
+            state: known.as_ref().map_or(WorkItemState::Open, |known| known.state),
+            told_through: known.map_or(self.claim.fired_at, |known| known.told_through),
         });
     }
 
@@ -369,7 +379,7 @@ impl Progress<'_> {
             duration_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
             action,
             outcome,
-            detail: error.map(|error| error.to_string().chars().take(MAX_DETAIL_CHARS).collect()),
+            detail: error.map(|error| storable(error.to_string().chars().take(MAX_DETAIL_CHARS).collect())),
         });
     }
 }

@@ -27,6 +27,7 @@ pub struct Situation {
 /// What the ledger has of a work item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
+    /// As we left it; what a person did to it since is not in here.
     pub state: WorkItemState,
     /// Firings up to here are written on it.
     pub told_through: Timestamp,
@@ -97,8 +98,12 @@ fn with_item(situation: &Situation, known: Known) -> Step {
         (Seen::Item(WorkItemState::Resolved), Wants::Resolved) => Step::Done(Settlement::InSync),
         (Seen::Item(WorkItemState::Open), Wants::Open) if news => Step::Note,
         (Seen::Item(WorkItemState::Open), Wants::Open) => Step::Done(Settlement::InSync),
-        // A person who resolves a ticket while its alert fires is left in peace until it fires anew.
-        (Seen::Item(WorkItemState::Resolved), Wants::Open) if news => Step::Reopen,
+        // Resolved by us, or fired anew. A person who resolves a ticket while its alert fires is left in peace.
+        (Seen::Item(WorkItemState::Resolved), Wants::Open)
+            if news || known.state == WorkItemState::Resolved =>
+        {
+            Step::Reopen
+        }
         (Seen::Item(WorkItemState::Resolved), Wants::Open) => Step::Done(Settlement::InSync),
     }
 }
@@ -174,6 +179,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_we_resolved_is_opened_again_for_an_alert_that_was_heard_late() {
+        let ours = situation(Wants::Open, Some(WorkItemState::Resolved), Seen::Item(WorkItemState::Resolved));
+        assert_eq!(next(&ours), Step::Reopen);
+    }
+
     fn any_state() -> impl Strategy<Value = WorkItemState> {
         prop_oneof![Just(WorkItemState::Open), Just(WorkItemState::Resolved), Just(WorkItemState::Closed)]
     }
@@ -198,7 +209,58 @@ mod tests {
         )
     }
 
+    /// What becomes of a work item when all steps are taken and nobody interferes.
+    fn settle(
+        mut situation: Situation,
+        mut item: Option<WorkItemState>,
+    ) -> (Settlement, Option<WorkItemState>) {
+        for _ in 0..8 {
+            let told = |state| Some(Known { state, told_through: situation.fired_at });
+            match next(&situation) {
+                Step::Done(settlement) => return (settlement, item),
+                Step::LookUp => situation.seen = item.map_or(Seen::Absent, Seen::Item),
+                Step::Read => situation.seen = item.map_or(Seen::Gone, Seen::Item),
+                Step::Create => {
+                    (item, situation.known) = (Some(WorkItemState::Open), told(WorkItemState::Open))
+                }
+                Step::Note => situation.known = told(WorkItemState::Open),
+                Step::Resolve => {
+                    (item, situation.known) = (Some(WorkItemState::Resolved), told(WorkItemState::Resolved));
+                }
+                Step::Reopen => {
+                    (item, situation.known) = (Some(WorkItemState::Open), told(WorkItemState::Open))
+                }
+            }
+            if let (Some(state), Some(_)) = (item, situation.known)
+                && situation.seen != Seen::Nothing
+            {
+                situation.seen = Seen::Item(state);
+            }
+        }
+        panic!("no end: {situation:?}")
+    }
+
     proptest! {
+        #[test]
+        fn whatever_the_ledger_remembers_the_item_ends_as_wanted(
+            situation in any_situation().prop_map(|situation| Situation { seen: Seen::Nothing, ..situation })
+        ) {
+            let item = situation.known.map(|known| known.state);
+            let (settlement, item) = settle(Situation { create_attempted: false, ..situation }, item);
+            match settlement {
+                Settlement::InSync => {
+                    let expected = match situation.wants {
+                        Wants::Open => vec![WorkItemState::Open],
+                        Wants::Resolved => vec![WorkItemState::Resolved, WorkItemState::Closed],
+                    };
+                    prop_assert!(expected.contains(&item.unwrap()), "{situation:?} ended {item:?}");
+                }
+                Settlement::NotNeeded => prop_assert_eq!(item, None),
+                Settlement::Closed => prop_assert_eq!(situation.wants, Wants::Resolved),
+                Settlement::Replace => prop_assert_eq!(item, Some(WorkItemState::Closed)),
+            }
+        }
+
         #[test]
         fn nothing_is_created_while_a_create_may_have_happened(situation in any_situation()) {
             if next(&situation) == Step::Create {

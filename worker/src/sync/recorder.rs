@@ -9,17 +9,21 @@ use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
 use super::plan::Settlement;
-use super::retry::{self, Failing, RetrySettings, TargetVerdict, Verdict};
+use super::retry::{self, Failing, TargetVerdict, Verdict};
+use crate::config::RetrySettings;
 use crate::connector::{ConnectorError, WorkItemState};
 use crate::metrics::SyncMetrics;
+use crate::reconcile::ticket::RESOLVED_BEFORE_TICKET;
 use crate::store::claims::{Ci, Claim};
 use crate::store::outcomes::{self, Attempt, Outcome};
-use crate::store::{is_passing, targets, tickets};
+use crate::store::{Failure, failure, storable, targets, tickets};
 
 /// Outcomes that go into one transaction.
 const MAX_BATCH: usize = 256;
 /// Tries to write a batch; then the leases run out and the tickets are claimed anew.
 const MAX_TRIES: u32 = 20;
+/// Why a ticket ended, or is settled, that nobody here closed.
+const CLOSED_ELSEWHERE: &str = "closed or removed in the ITSM";
 
 /// What became of one pass.
 pub struct Done {
@@ -29,6 +33,20 @@ pub struct Done {
     pub create_unsure: bool,
     pub attempts: Vec<Attempt>,
     pub ending: Ending,
+}
+
+enum Written {
+    Yes,
+    /// No transaction will ever take it.
+    Never,
+    /// Not within [`MAX_TRIES`].
+    GivenUp,
+}
+
+impl Done {
+    fn is_replaced(&self) -> bool {
+        matches!(self.ending, Ending::Settled(Settlement::Replace))
+    }
 }
 
 /// How a pass ended.
@@ -54,7 +72,14 @@ impl Recorder {
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while self.collect(&mut batch).await {
-            self.write(&batch).await;
+            if let Written::Never = self.write(&batch).await {
+                // One bad row must not take the others with it.
+                for done in &batch {
+                    if let Written::Never = self.write(std::slice::from_ref(done)).await {
+                        self.park(&done.claim).await;
+                    }
+                }
+            }
             batch.clear();
         }
     }
@@ -78,36 +103,50 @@ impl Recorder {
         true
     }
 
-    async fn write(&self, batch: &[Done]) {
+    async fn write(&self, batch: &[Done]) -> Written {
         let outcomes: Vec<Outcome> = batch.iter().map(|done| outcome(done, &self.retry)).collect();
         for attempt in 0..MAX_TRIES {
             match self.try_write(batch, &outcomes).await {
-                Ok(()) => return,
-                Err(error) if is_passing(&error) => {
+                Ok(()) => return Written::Yes,
+                Err(error) if failure(&error) != Failure::Data => {
                     tracing::warn!(%error, attempt, "cannot record outcomes, trying again: {error}");
                     tokio::time::sleep(self.retry.min.mul_f64(1.0 + rand::random::<f64>())).await;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "outcomes cannot be recorded, their tickets are looked up again: {error}");
-                    return;
+                    tracing::error!(%error, "outcomes cannot be recorded together: {error}");
+                    return Written::Never;
                 }
             }
         }
         tracing::error!("outcomes were not recorded, their tickets are looked up again when the leases end");
+        Written::GivenUp
+    }
+
+    /// Sets a ticket aside whose outcome the ledger does not take, so that it is not looked up for ever.
+    async fn park(&self, claim: &Claim) {
+        let (ticket_id, reason) =
+            (claim.ticket_id, "the ledger does not take its outcome: see the log of the worker");
+        match outcomes::park(&self.pool, ticket_id, claim.lease_number, reason).await {
+            Ok(()) => {
+                tracing::error!(%ticket_id, "ticket {ticket_id} is parked: its outcome cannot be recorded")
+            }
+            Err(error) => tracing::error!(%ticket_id, %error, "ticket {ticket_id} cannot be parked: {error}"),
+        }
     }
 
     async fn try_write(&self, batch: &[Done], outcomes: &[Outcome]) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         let connection: &mut PgConnection = &mut transaction;
+        let ids: Vec<Uuid> = batch.iter().map(|done| done.claim.ticket_id).collect();
+        let replaced: Vec<Uuid> =
+            batch.iter().filter(|done| done.is_replaced()).map(|done| done.claim.ticket_id).collect();
+        tickets::lock_with_alerts(connection, &ids, &replaced).await?;
         let recorded: BTreeMap<Uuid, bool> =
             outcomes::record(connection, outcomes).await?.into_iter().collect();
         let attempts: Vec<Attempt> = batch.iter().flat_map(|done| done.attempts.iter().cloned()).collect();
         outcomes::keep_attempts(connection, &attempts).await?;
-        let ours = |done: &&Done| recorded.contains_key(&done.claim.ticket_id);
-        for done in batch.iter().filter(ours) {
-            if let Ending::Settled(Settlement::Replace) = done.ending {
-                tickets::replace(connection, done.claim.ticket_id, "closed or removed in the ITSM").await?;
-            }
+        for ticket_id in replaced.into_iter().filter(|ticket_id| recorded.contains_key(ticket_id)) {
+            tickets::replace(connection, ticket_id, CLOSED_ELSEWHERE).await?;
         }
         self.judge_targets(connection, batch).await?;
         transaction.commit().await?;
@@ -135,7 +174,7 @@ impl Recorder {
                         TargetVerdict::Fine => fine = true,
                         TargetVerdict::Failing => failure = Some(error),
                         TargetVerdict::Pause(rest) => {
-                            tracing::warn!(
+                            tracing::error!(
                                 target_name = name,
                                 ?rest,
                                 "{name} is left alone for {rest:?}: {error}"
@@ -189,8 +228,7 @@ impl Recorder {
                 tracing::warn!(%ticket_id, number, %error, "ticket {number} is tried again later: {error}");
             }
         }
-        let replaced = matches!(done.ending, Ending::Settled(Settlement::Replace));
-        if let (true, Some(bell)) = (due_again || replaced, self.bells.get(&done.target)) {
+        if let (true, Some(bell)) = (due_again || done.is_replaced(), self.bells.get(&done.target)) {
             bell.notify_one();
         }
     }
@@ -200,7 +238,10 @@ fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
     let claim = &done.claim;
     let (verdict, error) = match &done.ending {
         Ending::Settled(_) => (None, None),
-        Ending::OutOfTime => (Some(Verdict::Retry(Duration::ZERO)), Some("the lease ended".to_owned())),
+        Ending::OutOfTime => (Some(Verdict::Retry(settings.min)), Some("the lease ended".to_owned())),
+        Ending::Failed(ConnectorError::Ambiguous(reason)) if done.create_unsure => {
+            (Some(Verdict::Retry(retry::before_look_up(settings, rand::random()))), Some(reason.clone()))
+        }
         Ending::Failed(error) => {
             let failing = Failing { since: claim.failing_for, last_wait: claim.last_wait };
             (Some(retry::ticket(error, failing, settings, rand::random())), Some(error.to_string()))
@@ -215,24 +256,24 @@ fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
         ticket_id: claim.ticket_id,
         lease_number: claim.lease_number,
         version: claim.version,
-        external_id: claim.item.as_ref().map(|item| item.id.clone()),
-        external_number: claim.item.as_ref().map(|item| item.number.clone()),
+        external_id: claim.item.as_ref().map(|item| storable(item.id.clone())),
+        external_number: claim.item.as_ref().map(|item| storable(item.number.clone())),
         synced: claim.item.as_ref().map_or("none", |item| match item.state {
             WorkItemState::Open => "open",
             WorkItemState::Resolved => "resolved",
             WorkItemState::Closed => "closed",
         }),
         told_through: claim.item.as_ref().map(|item| item.told_through),
-        ci_id,
-        ci_name,
-        ci_missing,
+        ci_id: ci_id.map(storable),
+        ci_name: ci_name.map(storable),
+        ci_missing: ci_missing.map(storable),
         create_unsure: done.create_unsure,
         retry_ms: match verdict {
             Some(Verdict::Retry(wait)) => Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             Some(Verdict::Park) | None => None,
         },
         park: verdict == Some(Verdict::Park),
-        error,
+        error: error.map(storable),
         settled_reason: match &done.ending {
             Ending::Settled(settlement) => settlement.reason(),
             Ending::Failed(_) | Ending::OutOfTime => None,
@@ -253,9 +294,8 @@ impl Settlement {
     fn reason(self) -> Option<&'static str> {
         match self {
             Self::InSync => None,
-            Self::NotNeeded => Some(crate::intake::batch::RESOLVED_BEFORE_TICKET),
-            Self::Closed => Some("closed or removed in the ITSM"),
-            Self::Replace => Some("closed or removed in the ITSM; another ticket follows"),
+            Self::NotNeeded => Some(RESOLVED_BEFORE_TICKET),
+            Self::Closed | Self::Replace => Some(CLOSED_ELSEWHERE),
         }
     }
 }

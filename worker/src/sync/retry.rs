@@ -2,27 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::RetrySettings;
 use crate::connector::ConnectorError;
-
-/// Bounds of the retries: section `[sync.retry]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetrySettings {
-    /// The shortest wait.
-    #[serde(with = "shared::settings::duration")]
-    pub min: Duration,
-    /// The longest wait.
-    #[serde(with = "shared::settings::duration")]
-    pub max: Duration,
-    /// A ticket that failed for so long is parked.
-    #[serde(with = "shared::settings::duration")]
-    pub give_up_after: Duration,
-    /// How long a target rests after it refused our credentials.
-    #[serde(with = "shared::settings::duration")]
-    pub unauthorized_pause: Duration,
-    /// Failures in a row, over all workers, after which a target rests.
-    pub failures_before_pause: u32,
-}
 
 /// What becomes of the ticket.
 #[must_use]
@@ -71,6 +52,12 @@ pub fn ticket(error: &ConnectorError, failing: Failing, settings: &RetrySettings
     }
 }
 
+/// The wait before a create with an unknown outcome is looked up: what the ITSM is still working on cannot be found.
+#[must_use]
+pub fn before_look_up(settings: &RetrySettings, chance: f64) -> Duration {
+    settings.look_up_after.saturating_add(settings.min.mul_f64(chance.clamp(0.0, 1.0)))
+}
+
 /// Decides about the target of a failed call.
 pub fn target(error: &ConnectorError, settings: &RetrySettings) -> TargetVerdict {
     match error {
@@ -110,6 +97,7 @@ mod tests {
         give_up_after: Duration::from_secs(7 * 86_400),
         unauthorized_pause: Duration::from_secs(60),
         failures_before_pause: 3,
+        look_up_after: Duration::from_secs(30),
     };
     const FIRST: Failing = Failing { since: Duration::ZERO, last_wait: Duration::ZERO };
 

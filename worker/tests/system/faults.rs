@@ -3,7 +3,7 @@
 use itsm_simulator::servicenow::Switches;
 use itsm_simulator::{Effect, Fault};
 
-use crate::world::{World, in_world, metric, minutes_after, rule, until};
+use crate::world::{Differences, World, in_world, metric, minutes_after, rule, until};
 
 #[test]
 fn a_create_whose_answer_is_lost_is_looked_up_and_not_repeated() {
@@ -102,7 +102,7 @@ fn a_refused_resolution_is_parked_with_the_words_of_the_itsm_and_an_operator_can
         assert!(parked.reason.as_deref().unwrap().contains("Root cause"), "{parked:?}");
 
         world.snow().configure(Switches::default());
-        assert!(worker::store::listing::retry(&world.pool, parked.ticket_id).await.unwrap());
+        assert_eq!(worker::store::listing::retry(&world.pool, &[parked.ticket_id]).await.unwrap(), 1);
         world.settled(2).await;
         assert_eq!(world.incident().field("state"), "6");
         world.stop().await;
@@ -181,12 +181,83 @@ fn an_incident_whose_resolution_was_refused_is_still_resolved_after_another_took
         assert_eq!(parked.len(), 1, "the refused resolution still waits for an operator");
 
         world.snow().configure(Switches::default());
-        assert!(worker::store::listing::retry(&world.pool, parked[0].ticket_id).await.unwrap());
+        assert_eq!(worker::store::listing::retry(&world.pool, &[parked[0].ticket_id]).await.unwrap(), 1);
         world.settled(3).await;
         let mut states: Vec<String> =
             world.snow().tickets().iter().map(|incident| incident.field("state").to_owned()).collect();
         states.sort();
         assert_eq!(states, ["1", "6"]);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn refused_credentials_rest_the_target_and_one_ticket_tries_them_again() {
+    in_world(async {
+        let settings = "sync.retry.unauthorized_pause = \"300ms\"";
+        let world = World::build(2, &Differences { settings, ..Differences::default() }).await;
+        world.send(metric(0).fired()).await;
+        world.settled(1).await;
+        let refused = Effect::Answer { status: 401, body: None, retry_after_s: None };
+        world.snow().inject(Fault::new(refused).on("create")).unwrap();
+        world.send(metric(1).fired()).await;
+        until("the target rests", async || {
+            (!worker::store::targets::paused(&world.pool).await.unwrap().is_empty()).then_some(())
+        })
+        .await;
+        world.send_all((2..40).map(|number| metric(number).fired()).collect()).await;
+        world.snow().clear_calls();
+        until("the credentials were tried again", async || {
+            (world.snow().calls().of("create") >= 3).then_some(())
+        })
+        .await;
+        assert!(world.snow().calls().of("create") < 20, "an account that is tried too often is locked");
+        world.snow().clear_faults();
+        world.settled(40).await;
+        assert_eq!(world.snow().tickets().len(), 40);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_create_that_lands_after_its_deadline_is_found_and_not_repeated() {
+    in_world(async {
+        let settings = "sync.retry.look_up_after = \"3s\"";
+        let world = World::build(1, &Differences { settings, ..Differences::default() }).await;
+        world.snow().inject(Fault::new(Effect::Delay { ms: 3_000 }).on("create").times(1)).unwrap();
+        world.send(metric(1).fired()).await;
+        world.settled(1).await;
+        world.incident();
+        world.stop().await;
+    });
+}
+
+#[test]
+fn no_transaction_is_open_while_the_itsm_is_called() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        world.snow().inject(Fault::new(Effect::Delay { ms: 1_000 }).on("create").times(1)).unwrap();
+        world.send(metric(1).fired()).await;
+        until("the create is under way", async || {
+            let leased: i64 =
+                sqlx::query_scalar("SELECT count(*) FROM tickets WHERE lease_until IS NOT NULL")
+                    .fetch_one(&world.pool)
+                    .await
+                    .unwrap();
+            (leased == 1).then_some(())
+        })
+        .await;
+        let open: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+               AND state LIKE 'idle in transaction%'",
+        )
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+        assert_eq!(open, 0);
+        assert!(world.snow().tickets().is_empty(), "the create should still be under way");
+        world.settled(1).await;
         world.stop().await;
     });
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use lapin::BasicProperties;
-use shared::amqp::publisher::HEADER_REASON;
+use shared::message::HEADER_REASON;
 use stack::Proxy;
 use tokio::time::Instant;
 use url::Url;
@@ -84,6 +84,30 @@ fn a_queue_with_other_arguments_is_a_start_up_error_that_names_it() {
         channel.queue_declare(INBOUND.into(), durable, Default::default()).await.unwrap();
         let error = world.application().await.err().unwrap().to_string();
         assert!(error.contains(INBOUND) && error.contains("inequivalent arg"), "{error}");
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_database_that_takes_no_writes_pauses_intake_and_buries_nothing() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        world.send(metric(0).fired()).await;
+        world.settled(1).await;
+        let refuse = async |statement: &'static str| {
+            sqlx::query(statement).execute(&world.pool).await.unwrap();
+        };
+        refuse("ALTER TABLE alerts RENAME TO alerts_elsewhere").await;
+        world.send_all((1..20).map(|number| metric(number).fired()).collect()).await;
+        until("the broker has handed them out", async || {
+            (world.vhost.depth(INBOUND).await.unwrap() == 0).then_some(())
+        })
+        .await;
+        assert_eq!(world.vhost.depth(DEAD).await.unwrap(), 0);
+        refuse("ALTER TABLE alerts_elsewhere RENAME TO alerts").await;
+        world.settled(20).await;
+        assert_eq!(world.vhost.depth(DEAD).await.unwrap(), 0);
+        assert_eq!(world.snow().tickets().len(), 20);
         world.stop().await;
     });
 }

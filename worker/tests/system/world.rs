@@ -37,7 +37,7 @@ pub(crate) struct World {
     itsm: Running,
     _database: TestDatabase,
     shutdown: CancellationToken,
-    workers: Vec<JoinHandle<()>>,
+    workers: Vec<JoinHandle<anyhow::Result<()>>>,
     settings: tempfile::NamedTempFile,
 }
 
@@ -74,6 +74,7 @@ impl World {
             sync.poll = "200ms"
             sync.retry.min = "50ms"
             sync.retry.max = "500ms"
+            {look_up_after}
             {more}
             [targets.snow]
             request_deadline = "2s"
@@ -84,6 +85,10 @@ impl World {
             amqp = vhost.amqp_url(),
             itsm = itsm.base_url(),
             more = differences.settings,
+            look_up_after = match differences.settings.contains("look_up_after") {
+                true => "",
+                false => "sync.retry.look_up_after = \"200ms\"",
+            },
         )
         .unwrap();
         let config = config::load(Some(settings.path())).unwrap();
@@ -186,7 +191,7 @@ impl World {
     pub(crate) async fn stop_workers(&mut self) {
         self.shutdown.cancel();
         for worker in self.workers.drain(..) {
-            worker.await.unwrap();
+            worker.await.unwrap().unwrap();
         }
         self.shutdown = CancellationToken::new();
     }

@@ -56,12 +56,11 @@ impl Purpose {
             )),
             401 => ConnectorError::Unauthorized(reason),
             404 | 410 if self.names_a_record() => ConnectorError::Gone(reason),
-            408 | 425 => ConnectorError::Unavailable(reason),
+            425 => ConnectorError::Unavailable(reason),
             429 => ConnectorError::Throttled { retry_after, reason },
             503 if retry_after.is_some() => ConnectorError::Throttled { retry_after, reason },
-            503 => ConnectorError::Unavailable(reason),
-            // A gateway that lost patience, or a rule that failed after the record was written.
-            500..=599 => self.unanswered(reason),
+            // A gateway that lost patience or the answer, or a rule that failed after the record was written.
+            408 | 500..=599 => self.unanswered(reason),
             _ => ConnectorError::Rejected(reason),
         }
     }
@@ -136,7 +135,8 @@ mod tests {
         check(404, ["rejected", "gone", "rejected", "gone"]);
         check(410, ["rejected", "gone", "rejected", "gone"]);
         check(429, ["throttled"; 4]);
-        check(503, ["unavailable"; 4]);
+        check(408, ["unavailable", "unavailable", "ambiguous", "ambiguous"]);
+        check(503, ["unavailable", "unavailable", "ambiguous", "ambiguous"]);
     }
 
     #[test]
