@@ -1,6 +1,7 @@
 # `make` lists what there is; docs/ says more about each.
 
-PROGRAMS := target/debug
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PROGRAMS := $(TARGET)/debug
 WORKERS ?= 1
 COMPOSE = $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else command -v docker-compose; fi)
 
@@ -21,10 +22,10 @@ test: setup build ## run all tests on a private RabbitMQ and Postgres
 	fi
 
 up: setup build ## run the stack until Ctrl-C; WORKERS=3 for three workers, BARE=1 without worker and ingest
-	@$(PROGRAMS)/stack up --workers $(WORKERS) $(if $(BARE),--bare)
+	@$(PROGRAMS)/stack up --workers $(WORKERS) $(if $(filter-out 0,$(BARE)),--bare)
 
 bench: setup build-release ## measure a release build and write target/bench.json
-	@target/release/stack bench
+	@$(TARGET)/release/stack bench
 
 lint: ## check formatting and lints
 	cargo fmt --all --check

@@ -105,11 +105,16 @@ impl TryFrom<Settings> for Config {
             },
             http: raw.http,
             admin: raw.admin,
-            log: raw.log,
+            log: checked_log(raw.log)?,
             trust: raw.trust.try_into()?,
             broker: raw.amqp.try_into()?,
         })
     }
+}
+
+fn checked_log(log: LogSettings) -> Result<LogSettings, SettingsError> {
+    log.check()?;
+    Ok(log)
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

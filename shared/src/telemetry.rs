@@ -4,6 +4,8 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
+use crate::settings::SettingsError;
+
 /// Section `[log]` of both services.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -11,6 +13,19 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// Which events are written, in the syntax of tracing's `EnvFilter`: `info,lapin=warn`.
     pub filter: String,
+}
+
+impl LogSettings {
+    /// Whether logging can be set up like this.
+    ///
+    /// # Errors
+    /// When the filter cannot be read.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        match EnvFilter::builder().parse(&self.filter) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(SettingsError::Invalid(TelemetryError::Filter(error).to_string())),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

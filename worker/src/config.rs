@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use shared::amqp::{AmqpSettings, Broker};
 use shared::ops::AdminSettings;
 use shared::settings::{self, SettingsError};
 use shared::telemetry::LogSettings;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::connector::{Connector, ConnectorSettings};
 use crate::policy::{Route, RouteSettings};
@@ -199,6 +200,14 @@ impl TryFrom<RawConfig> for Config {
             !raw.sync.retry.min.is_zero() && raw.sync.retry.min <= raw.sync.retry.max,
             "sync.retry.min must be above 0 and at most sync.retry.max",
         )?;
+        let url = settings::secret("database.url", raw.database.url, raw.database.url_file)?;
+        let postgres =
+            ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
+        check(
+            postgres && url.expose_secret().parse::<PgConnectOptions>().is_ok(),
+            "database.url is not postgres://user:password@host:port/name",
+        )?;
+        raw.log.check()?;
         let route = Route::try_from(raw.route)?;
         check(
             raw.sweep.retention >= route.reopen_window,
@@ -217,7 +226,7 @@ impl TryFrom<RawConfig> for Config {
             admin: raw.admin,
             broker: raw.amqp.try_into()?,
             database: Database {
-                url: settings::secret("database.url", raw.database.url, raw.database.url_file)?,
+                url,
                 max_connections: raw.database.max_connections,
                 acquire_timeout: raw.database.acquire_timeout,
             },
@@ -294,6 +303,8 @@ mod tests {
             ("route.open.summary = \"{{ alert.\"", "route.open.summary"),
             ("amqp.prefix = \"a b\"", "amqp.prefix"),
             ("sync.retry.min = \"1h\"", "sync.retry.min"),
+            ("log.filter = \"worker=dbug\"", "log.filter"),
+            ("route.correlation_key = \" \"", "route.correlation_key"),
         ];
         for (line, key) in cases {
             let error = refusal(&format!("{line}\n{NEEDED}"));
@@ -305,6 +316,14 @@ mod tests {
     fn a_route_to_nowhere_lists_the_targets() {
         let error = refusal(&NEEDED.replace("route.target = \"snow\"", "route.target = \"prod\""));
         assert!(error.contains("prod") && error.contains("there are: snow"), "{error}");
+    }
+
+    #[test]
+    fn a_url_of_another_database_is_refused() {
+        for url in ["mysql://localhost/x", "postgres://localhost:port/x"] {
+            let error = refusal(&NEEDED.replace("postgres://localhost/x", url));
+            assert!(error.contains("database.url is not postgres://"), "{error}");
+        }
     }
 
     #[test]

@@ -103,6 +103,11 @@ impl TryFrom<RouteSettings> for Route {
         for (key, weight) in &raw.severity {
             severity.insert(severity_key(key)?, checked(key, *weight)?);
         }
+        if raw.correlation_key.trim().is_empty() {
+            return Err(SettingsError::Invalid(
+                "route.correlation_key is empty: all alerts would share one ticket; use \"{{ alert.series }}\"".to_owned(),
+            ));
+        }
         let templates = Templates::new(&raw)?;
         Ok(Self {
             name: "route",

@@ -100,7 +100,7 @@ pub(crate) async fn run(arguments: &Arguments, target: &Path) -> anyhow::Result<
 async fn measure(stack: &mut Stack, alerts: u64) -> anyhow::Result<Figures> {
     let mut figures = Figures::new();
     let description = stack.description().clone();
-    let desk = Desk::new(&description);
+    let desk = Desk::new(&description)?;
     let mut database = PgConnection::connect(&description.database_url).await?;
     stack.migrate().await?;
     stack.start_ingest().await?;

@@ -67,7 +67,7 @@ enum State {
 }
 
 async fn play(description: &Description) -> anyhow::Result<bool> {
-    let desk = Desk::new(description);
+    let desk = Desk::new(description)?;
     let azure = sender(description, &description.clients.azns)?;
     let stranger = sender(description, &description.clients.stranger)?;
     let now = Timestamp::now();

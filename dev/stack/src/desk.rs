@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use serde_json::Value;
-use stack::{Description, ServiceNow};
+use stack::{Description, ServiceNow, http_client};
 
 /// Incidents that one look asks for; the demo has a handful.
 const PAGE: usize = 100;
@@ -41,9 +41,9 @@ pub(crate) struct Desk {
 /// Notifications that the workers have brought into the ledger since they started.
 pub(crate) async fn heard(description: &Description) -> anyhow::Result<f64> {
     const COUNTER: &str = "secure_export_intake_notifications_total";
-    let mut heard = 0.0;
+    let (http, mut heard) = (http_client()?, 0.0);
     for admin in &description.worker_admin_urls {
-        let text = reqwest::get(format!("{admin}/metrics")).await?.error_for_status()?.text().await?;
+        let text = http.get(format!("{admin}/metrics")).send().await?.error_for_status()?.text().await?;
         let value: Option<f64> =
             text.lines().find_map(|line| line.strip_prefix(COUNTER)?.trim().parse().ok());
         heard += value.with_context(|| format!("{admin}/metrics has no {COUNTER}"))?;
@@ -52,10 +52,10 @@ pub(crate) async fn heard(description: &Description) -> anyhow::Result<f64> {
 }
 
 impl Desk {
-    pub(crate) fn new(description: &Description) -> Self {
+    pub(crate) fn new(description: &Description) -> anyhow::Result<Self> {
         let instance = description.itsm.servicenow.clone();
         let control = instance.base_url.replace("/servicenow", "/_control");
-        Self { http: reqwest::Client::new(), instance, control }
+        Ok(Self { http: http_client()?, instance, control })
     }
 
     pub(crate) async fn seed(&self, cis: &[Value]) -> anyhow::Result<()> {

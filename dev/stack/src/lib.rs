@@ -16,7 +16,7 @@ pub use self::{
     cast::{Client, Clients, Description, Itsm, ServiceNow},
     folder::{Folder, FolderError},
     postgres::{Postgres, PostgresError},
-    process::{Process, ProcessError},
+    process::{Process, ProcessError, http_client},
     proxy::Proxy,
     rabbitmq::{RabbitMq, RabbitMqError},
     stack::{Extent, Options, Stack, StackError},

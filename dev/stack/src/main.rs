@@ -8,7 +8,7 @@ mod desk;
 mod up;
 mod with;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -45,9 +45,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    // Built in, so that it is this checkout's from wherever the program is called.
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("no checkout")?;
-    let target = checkout.join("target");
+    // This program lies in target/PROFILE, so what it writes stays with its checkout from wherever it is called.
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(2).context("this program has no folder")?.to_owned();
     match command {
         Command::With(arguments) => with::run(arguments, &target).await,
         Command::Up(arguments) => up::run(arguments, &target).await,

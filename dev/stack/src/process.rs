@@ -210,7 +210,22 @@ impl Drop for Process {
 fn setpriv() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
+    // What the caller has set for other programs must not change what runs here: settings, or a proxy for all traffic.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("SECURE_EXPORT__") || name.to_lowercase().ends_with("_proxy") {
+            command.env_remove(&*name);
+        }
+    }
     command
+}
+
+/// A client for programs on this machine, which no proxy stands before.
+///
+/// # Errors
+/// When no client can be made.
+pub fn http_client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().build()
 }
 
 /// The last lines of a log, or why they cannot be read.

@@ -66,6 +66,8 @@ pub enum StackError {
     Write(PathBuf, #[source] io::Error),
     #[error("no free ports")]
     Port(#[from] io::Error),
+    #[error("cannot make an HTTP client")]
+    Client(#[from] reqwest::Error),
     #[error(transparent)]
     Postgres(#[from] PostgresError),
     #[error(transparent)]
@@ -98,7 +100,7 @@ impl Stack {
         let launcher = Launcher {
             folder: folder.path().to_owned(),
             programs: options.programs.clone(),
-            http: reqwest::Client::new(),
+            http: process::http_client()?,
         };
         let mut stack = Self { folder, launcher, description, postgres, rabbitmq, programs: Vec::new() };
         stack.start_simulators(&addresses).await?;

@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: Arguments, target: &Path) -> anyhow::Result<E
         started = Stack::start(&options) => started?,
         () = &mut stop => return Ok(ExitCode::SUCCESS),
     };
-    announce(stack.description(), extent, stack.folder());
+    announce(stack.description(), extent, stack.folder(), &options);
 
     let ended = tokio::select! {
         ended = stack.ended() => Some(ended),
@@ -51,20 +51,31 @@ pub(crate) async fn run(arguments: Arguments, target: &Path) -> anyhow::Result<E
     }
 }
 
-fn announce(description: &Description, extent: Extent, folder: &Path) {
-    let folder = folder.display();
+fn announce(description: &Description, extent: Extent, folder: &Path, options: &Options) {
+    let (folder, programs) = (folder.display(), options.programs.display());
+    let Description { ingest_url, token_url, audience, clients, .. } = description;
+    let send = format!(
+        "{programs}/azure-simulator send --url {ingest_url}/v1/alerts --token-url {token_url} --audience {audience} \
+         --client-id {} --client-secret {} --kinds metric-static,log-v2 --count 2 --resolve-after 10s",
+        clients.azns.client_id, clients.azns.client_secret
+    );
+    let incidents =
+        description.itsm.servicenow.base_url.replace("/servicenow", "/_control/servicenow/tickets");
     match extent {
-        Extent::Full => {
-            eprintln!("stack: ready; alerts go to {}/v1/alerts", description.ingest_url);
-            eprintln!("stack: incidents appear at {}", description.itsm.servicenow.base_url);
-        }
+        Extent::Full => eprintln!("stack: ready; alerts go to {ingest_url}/v1/alerts"),
         Extent::Bare => {
             eprintln!("stack: ready for worker and ingest, in this order:");
-            eprintln!("    worker migrate --config {folder}/worker-1.toml");
-            eprintln!("    worker run --config {folder}/worker-1.toml");
-            eprintln!("    ingest serve --config {folder}/ingest.toml");
+            eprintln!("    {programs}/worker migrate --config {folder}/worker-1.toml");
+            for number in 1..=options.workers {
+                eprintln!("    {programs}/worker run --config {folder}/worker-{number}.toml");
+            }
+            eprintln!("    {programs}/ingest serve --config {folder}/ingest.toml");
         }
     }
+    eprintln!("stack: to send alerts, and to see what became of them:");
+    eprintln!("    {send}");
+    eprintln!("    {programs}/worker tickets list --config {folder}/worker-1.toml");
+    eprintln!("    curl {incidents}");
     eprintln!(
         "stack: all addresses and credentials are in {folder}/stack.json, logs beside it; stop with Ctrl-C"
     );

@@ -8,10 +8,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ingest::problem::Code;
 use prometheus_client::registry::Registry;
-use worker::metrics::{IntakeMetrics, SyncMetrics};
+use worker::metrics::{IntakeMetrics, SelfTest, SyncMetrics};
 
 /// A file that is longer tells more than one story.
 const MOST_LINES: usize = 600;
@@ -53,7 +54,7 @@ fn what_decides_neither_waits_nor_asks_for_the_time() {
         "worker/src/sync/plan.rs",
         "worker/src/sync/retry.rs",
     ]);
-    assert!(pure.len() > 8, "the modules have moved: {}", pure.len());
+    assert!(pure.len() >= 8, "the modules have moved: {}", pure.len());
     let impure = ["async ", ".await", "tokio::", "sqlx", "reqwest", "::now()", "std::fs", "rand::"];
     assert_absent(&pure, &impure);
 }
@@ -61,7 +62,7 @@ fn what_decides_neither_waits_nor_asks_for_the_time() {
 #[test]
 fn sql_stands_in_the_store_alone() {
     let others =
-        sources(&["worker/src"]).into_iter().filter(|source| !source.path.starts_with("worker/src/store"));
+        sources(&["worker/src"]).into_iter().filter(|source| !is_part_of(source, "worker/src/store"));
     assert_absent(&others.collect::<Vec<_>>(), &["sqlx::query"]);
 }
 
@@ -69,7 +70,7 @@ fn sql_stands_in_the_store_alone() {
 fn products_are_named_by_their_connectors_alone() {
     let others = sources(&["worker/src", "ingest/src", "shared/src"])
         .into_iter()
-        .filter(|source| !source.path.starts_with("worker/src/connector"));
+        .filter(|source| !is_part_of(source, "worker/src/connector"));
     assert_absent(&others.collect::<Vec<_>>(), &["ServiceNow", "servicenow", "service-now"]);
 }
 
@@ -105,12 +106,18 @@ fn every_metric_is_documented() {
     let mut registry = Registry::default();
     drop(ingest::metrics::Metrics::register(&mut registry));
     drop(IntakeMetrics::register(&mut registry));
-    drop(SyncMetrics::register(&mut registry));
+    // A family shows up with its first member.
+    let sync = SyncMetrics::register(&mut registry);
+    sync.call("target", "create", "ok", Duration::ZERO);
+    sync.settled("target", "in_sync");
+    sync.ci("target", "found");
+    sync.self_test("target", SelfTest::Passed);
+    sync.backlog(std::iter::once(&"target".to_owned()), &[], &[]);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     let metrics: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
-    assert!(metrics.len() > 15, "{metrics:?}");
+    assert!(metrics.len() > 20, "{metrics:?}");
     let reference = read("docs/operations.md");
     let missing: Vec<_> = metrics.iter().filter(|metric| !reference.contains(**metric)).collect();
     assert!(missing.is_empty(), "docs/operations.md does not explain {missing:?}");
@@ -127,6 +134,11 @@ fn every_error_code_is_documented() {
 struct Source {
     path: PathBuf,
     text: String,
+}
+
+/// Whether a file is a module or in its folder.
+fn is_part_of(source: &Source, module: &str) -> bool {
+    source.path.starts_with(module) || source.path == Path::new(module).with_extension("rs")
 }
 
 fn root() -> &'static Path {
@@ -176,9 +188,10 @@ fn assert_absent_anywhere(sources: &[Source], words: &[&str]) {
 fn collect_keys(prefix: &str, table: &toml::Table, keys: &mut Vec<String>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        match value {
-            toml::Value::Table(inner) if !inner.is_empty() => collect_keys(&key, inner, keys),
-            _ => keys.push(key),
+        if let Some(inner) = value.as_table().filter(|inner| !inner.is_empty()) {
+            collect_keys(&key, inner, keys);
+        } else {
+            keys.push(key);
         }
     }
 }

@@ -43,13 +43,15 @@ pub(crate) struct Options {
     pub(crate) refresh: &'static str,
     /// More lines of the trust section.
     pub(crate) trust: String,
+    /// More lines of the amqp section.
+    pub(crate) amqp: &'static str,
     /// Another way to the broker than the direct one.
     pub(crate) broker: Option<std::net::SocketAddr>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { request_deadline: "5s", refresh: "1h", trust: String::new(), broker: None }
+        Self { request_deadline: "5s", refresh: "1h", trust: String::new(), amqp: "", broker: None }
     }
 }
 
@@ -164,7 +166,7 @@ pub(crate) fn settings_file(identity: &Running, amqp_url: &str, options: &Option
     let tenant = Settings::default().tenants.remove(0);
     let audiences: Vec<_> =
         tenant.resources.iter().flat_map(|api| [&api.app_id_uri, &api.client_id]).collect();
-    let Options { request_deadline, refresh, trust, .. } = options;
+    let Options { request_deadline, refresh, trust, amqp, .. } = options;
     let mut file = NamedTempFile::new().unwrap();
     write!(
         file,
@@ -176,6 +178,7 @@ request_deadline = "{request_deadline}"
 listen = "127.0.0.1:0"
 [amqp]
 url = "{amqp_url}"
+{amqp}
 [keys]
 refresh = "{refresh}"
 fetch_timeout = "1s"

@@ -69,6 +69,21 @@ async fn a_broker_that_stays_silent_means_503_within_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_full_queue_means_503_and_loses_nothing_that_was_accepted() {
+    let app = TestApp::with(Options { amqp: "max_queue_bytes = 10000", ..Options::default() }).await;
+    let token = app.token();
+    let mut accepted = 0;
+    until(async || {
+        let status = app.post(&token, alert(accepted)).await.status();
+        accepted += u64::from(status == 202);
+        status == 503
+    })
+    .await;
+    assert!(accepted > 1, "the queue should take some");
+    assert_eq!(app.vhost.take(QUEUE, 100).await.unwrap().len() as u64, accepted);
+}
+
+#[tokio::test]
 async fn an_alert_that_no_queue_takes_is_not_called_accepted() {
     let app = TestApp::start().await;
     let token = app.token();

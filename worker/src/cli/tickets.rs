@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -138,12 +139,17 @@ fn line(ticket: &TicketLine) -> String {
         "{:<14} {:<11} {:<20} {:<20} {:<16} {}{}",
         text(&ticket.number),
         ticket.state,
-        ticket.fired_at.to_jiff().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        fired(ticket.fired_at.to_jiff()),
         text(&ticket.ci),
         ticket.target,
         text(&ticket.rule),
         reason.unwrap_or_default()
     )
+}
+
+/// An alert that does not say when it fired counts as the oldest.
+fn fired(at: Timestamp) -> String {
+    if at == Timestamp::UNIX_EPOCH { "-".to_owned() } else { at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() }
 }
 
 fn alert_line(alert: &AlertLine) -> String {

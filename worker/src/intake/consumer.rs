@@ -1,5 +1,6 @@
 //! The consumer: batches of deliveries, acknowledged after their transaction.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,23 +97,26 @@ impl Intake {
         };
         self.amqp.up();
         tracing::info!("intake consumes from the broker");
+        let mut kept: BTreeSet<u64> = BTreeSet::new();
         loop {
             let batch = tokio::select! {
                 batch = self.collect(&mut consumer) => batch?,
                 () = self.shutdown.cancelled() => return Ok(()),
             };
             match self.settle(&batch).await {
-                Settled::All => {
+                Settled::All if kept.is_empty() => {
                     if let Some(last) = batch.last() {
                         last.acker.ack(BasicAckOptions { multiple: true }).await?;
                     }
+                    continue;
                 }
-                Settled::AllBut(kept) => {
-                    for delivery in batch.iter().filter(|delivery| !kept.contains(&delivery.delivery_tag)) {
-                        delivery.acker.ack(BasicAckOptions::default()).await?;
-                    }
-                }
+                Settled::All => {}
+                Settled::AllBut(more) => kept.extend(more),
                 Settled::ShutDown => return Ok(()),
+            }
+            // While some are kept, an acknowledgement of several at once would cover them too.
+            for delivery in batch.iter().filter(|delivery| !kept.contains(&delivery.delivery_tag)) {
+                delivery.acker.ack(BasicAckOptions::default()).await?;
             }
         }
     }

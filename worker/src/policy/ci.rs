@@ -5,8 +5,8 @@ use shared::alert::{Essentials, arm};
 
 use crate::connector::CiCandidate;
 
-/// More would only be more look-ups for the same alert.
-const MAX_CANDIDATES: usize = 16;
+/// Of ids and of names each; more would only be more look-ups for the same alert.
+const MAX_OF_A_KIND: usize = 8;
 /// Longer texts name nothing in a CMDB; ARM ids stay far below.
 const MAX_CHARS: usize = 1_000;
 /// Keys under which a context names the resource behind the alert, in lower case.
@@ -23,7 +23,9 @@ pub fn candidates(
     let mut found = Vec::new();
     let mut add = |candidate: CiCandidate| {
         let (CiCandidate::ArmId(text) | CiCandidate::Name(text)) = &candidate;
-        if found.len() < MAX_CANDIDATES && text.len() <= MAX_CHARS && !found.contains(&candidate) {
+        let kind = std::mem::discriminant(&candidate);
+        let of_kind = found.iter().filter(|other| std::mem::discriminant(*other) == kind).count();
+        if of_kind < MAX_OF_A_KIND && text.len() <= MAX_CHARS && !found.contains(&candidate) {
             found.push(candidate);
         }
     };

@@ -114,6 +114,11 @@ impl Templates {
     #[must_use]
     pub fn render(&self, template: &Template, alert: &AlertView, ticket: &TicketView) -> Rendered {
         match self.try_render(template, alert, ticket) {
+            // Alerts without a key would all share one ticket.
+            Ok(text) if text.trim().is_empty() && *template == Template::CorrelationKey => Rendered {
+                text: template.plain(alert),
+                fallback: Some(format!("{}: gives an empty text", template.key())),
+            },
             Ok(text) => Rendered { text, fallback: None },
             Err(error) => Rendered {
                 text: template.plain(alert),
@@ -278,6 +283,15 @@ mod tests {
         let rendered = summary("{{ alert.nowhere.at_all }}");
         assert_eq!(rendered.text, metric().title);
         assert!(rendered.fallback.unwrap().contains("route.open.summary"));
+    }
+
+    #[test]
+    fn alerts_do_not_share_a_ticket_because_their_key_is_empty() {
+        let templates =
+            with(|settings| settings.correlation_key = "{{ alert.origin_id if false }}".to_owned());
+        let rendered = templates.render(&Template::CorrelationKey, &metric(), &TicketView::default());
+        assert_eq!(rendered.text, metric().series);
+        assert!(rendered.fallback.unwrap().contains("empty"));
     }
 
     #[test]

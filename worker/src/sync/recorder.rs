@@ -239,12 +239,15 @@ fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
     let (verdict, error) = match &done.ending {
         Ending::Settled(_) => (None, None),
         Ending::OutOfTime => (Some(Verdict::Retry(settings.min)), Some("the lease ended".to_owned())),
-        Ending::Failed(ConnectorError::Ambiguous(reason)) if done.create_unsure => {
-            (Some(Verdict::Retry(retry::before_look_up(settings, rand::random()))), Some(reason.clone()))
-        }
         Ending::Failed(error) => {
             let failing = Failing { since: claim.failing_for, last_wait: claim.last_wait };
-            (Some(retry::ticket(error, failing, settings, rand::random())), Some(error.to_string()))
+            let verdict = match (retry::ticket(error, failing, settings, rand::random()), error) {
+                (Verdict::Retry(wait), ConnectorError::Ambiguous(_)) if done.create_unsure => {
+                    Verdict::Retry(wait.max(retry::before_look_up(settings, rand::random())))
+                }
+                (verdict, _) => verdict,
+            };
+            (Some(verdict), Some(error.to_string()))
         }
     };
     let (ci_id, ci_name, ci_missing) = match &claim.ci {

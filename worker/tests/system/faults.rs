@@ -87,11 +87,7 @@ fn a_throttled_target_is_left_alone_until_it_says() {
 fn a_refused_resolution_is_parked_with_the_words_of_the_itsm_and_an_operator_can_retry_it() {
     in_world(async {
         let world = World::with_workers(1).await;
-        let strict = Switches {
-            mandatory_on_resolve: [("u_root_cause".to_owned(), "Root cause".to_owned())].into(),
-            ..Switches::default()
-        };
-        world.snow().configure(strict);
+        world.snow().configure(strict());
         let alert = metric(1);
         world.send(alert.fired()).await;
         world.settled(1).await;
@@ -163,11 +159,7 @@ fn a_worker_that_stops_leaves_its_work_to_the_next() {
 fn an_incident_whose_resolution_was_refused_is_still_resolved_after_another_took_its_place() {
     in_world(async {
         let world = World::with_workers(1).await;
-        let strict = Switches {
-            mandatory_on_resolve: [("u_root_cause".to_owned(), "Root cause".to_owned())].into(),
-            ..Switches::default()
-        };
-        world.snow().configure(strict);
+        world.snow().configure(strict());
         let alert = metric(1);
         world.send(alert.fired()).await;
         world.settled(1).await;
@@ -260,4 +252,12 @@ fn no_transaction_is_open_while_the_itsm_is_called() {
         world.settled(1).await;
         world.stop().await;
     });
+}
+
+/// An instance that resolves nothing without a root cause.
+fn strict() -> Switches {
+    Switches {
+        mandatory_on_resolve: [("u_root_cause".to_owned(), "Root cause".to_owned())].into(),
+        ..Switches::default()
+    }
 }

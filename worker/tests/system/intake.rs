@@ -111,3 +111,30 @@ fn a_database_that_takes_no_writes_pauses_intake_and_buries_nothing() {
         world.stop().await;
     });
 }
+
+#[test]
+fn a_poison_message_that_the_dead_letters_do_not_take_is_kept_and_holds_nobody_up() {
+    in_world(async {
+        let mut world = World::with_workers(1).await;
+        // The worker has declared its queues once it has heard something.
+        world.send(metric(9).fired()).await;
+        world.settled(1).await;
+        world.vhost.delete_queue(DEAD).await.unwrap();
+        let deadline = Instant::now() + std::time::Duration::from_secs(30);
+        let poison = crate::world::message(Bytes::from_static(b"[1]"));
+        world.publisher.publish(&poison, deadline).await.unwrap();
+        for number in 0..3 {
+            world.send(metric(number).fired()).await;
+            world.settled(i64::try_from(number).unwrap() + 2).await;
+        }
+        assert_eq!(world.snow().tickets().len(), 4);
+        world.stop_workers().await;
+        until("it is back on the queue", async || {
+            (world.vhost.depth(INBOUND).await.unwrap() == 1).then_some(())
+        })
+        .await;
+        let left = world.vhost.take(INBOUND, 1).await.unwrap().remove(0);
+        assert_eq!(left.data, b"[1]");
+        world.stop().await;
+    });
+}

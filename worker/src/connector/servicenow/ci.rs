@@ -12,8 +12,6 @@ use super::settings::LookUp;
 
 /// Two would tell certain from uncertain; the rest is for the operator who has to tidy up.
 const MAX_HITS: u8 = 5;
-/// An alert may name hundreds of resources; each costs a call for every table.
-const MAX_CANDIDATES: usize = 10;
 /// 7 is retired, 100 absent: the item may have a namesake that is alive.
 const ALIVE: &str = "install_status!=7^install_status!=100";
 static TAGS: Identifier = Identifier::known("cmdb_key_value");
@@ -32,7 +30,7 @@ impl ServiceNow {
         let mut uncertain = None;
         let mut misconfigured = None;
         for way in [Way::ArmId, Way::Name, Way::Tag] {
-            for candidate in candidates.iter().take(MAX_CANDIDATES) {
+            for candidate in candidates {
                 match self.look_up(way, candidate).await {
                     Ok(CiMatch::NotFound) => {}
                     Ok(CiMatch::Ambiguous(reason)) => uncertain = uncertain.or(Some(reason)),
@@ -49,10 +47,10 @@ impl ServiceNow {
                 }
             }
         }
-        match (misconfigured, uncertain, &self.instance.ci.default) {
-            (Some(error), _, _) => Err(error),
-            (None, Some(reason), _) => Ok(CiMatch::Ambiguous(reason)),
-            (None, None, Some(id)) => Ok(CiMatch::Found { id: id.clone(), name: "the default".to_owned() }),
+        match (uncertain, &self.instance.ci.default, misconfigured) {
+            (Some(reason), _, _) => Ok(CiMatch::Ambiguous(reason)),
+            (None, Some(id), _) => Ok(CiMatch::Found { id: id.clone(), name: "the default".to_owned() }),
+            (None, None, Some(error)) => Err(error),
             (None, None, None) => Ok(CiMatch::NotFound),
         }
     }
