@@ -24,14 +24,6 @@ pub(crate) struct Calls {
     pub(crate) cpu_ms: u64,
 }
 
-/// How many incidents there are.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Summary {
-    pub(crate) total: u64,
-    #[serde(default)]
-    pub(crate) by_state: BTreeMap<String, u64>,
-}
-
 pub(crate) struct Desk {
     http: reqwest::Client,
     instance: ServiceNow,
@@ -71,14 +63,6 @@ impl Desk {
         }
         let page: Page = self.get(&format!("servicenow/tickets?limit={PAGE}")).await?;
         Ok(page.tickets)
-    }
-
-    pub(crate) async fn summary(&self) -> anyhow::Result<Summary> {
-        Ok(self
-            .get::<BTreeMap<String, Summary>>("summary")
-            .await?
-            .remove("servicenow")
-            .unwrap_or(Summary { total: 0, by_state: BTreeMap::new() }))
     }
 
     pub(crate) async fn calls(&self) -> anyhow::Result<Calls> {
