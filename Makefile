@@ -16,7 +16,7 @@ demo: setup build ## send real alerts through the whole system and show what bec
 
 test: setup build ## run all tests on a private RabbitMQ and Postgres
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	    $(PROGRAMS)/stack with -- cargo nextest run --workspace && cargo test --workspace --doc; \
+	    cargo test --workspace --doc && $(PROGRAMS)/stack with -- cargo nextest run --workspace; \
 	else \
 	    $(PROGRAMS)/stack with -- cargo test --workspace; \
 	fi
