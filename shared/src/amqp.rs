@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties, Event};
 use secrecy::{ExposeSecret, SecretString};
@@ -103,6 +104,21 @@ impl Broker {
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         }
     }
+}
+
+/// The longest wait before another attempt to connect.
+pub const RECONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// The waits between attempts to connect: longer and longer up to [`RECONNECT_MAX`], spread, without end.
+#[must_use]
+pub fn reconnect_waits() -> ExponentialBackoff {
+    const RECONNECT_MIN: Duration = Duration::from_millis(200);
+    ExponentialBuilder::new()
+        .with_min_delay(RECONNECT_MIN)
+        .with_max_delay(RECONNECT_MAX)
+        .without_max_times()
+        .with_jitter()
+        .build()
 }
 
 /// Says goodbye for at most a second: the other side may be gone.

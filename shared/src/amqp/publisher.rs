@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use backon::{BackoffBuilder, ExponentialBuilder};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::{Notify, Semaphore};
@@ -17,12 +16,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::topology::{self, KEY_DEAD, KEY_NOTIFICATION, TopologyError};
-use super::{Broker, close, lost};
+use super::{Broker, RECONNECT_MAX, close, lost, reconnect_waits};
 use crate::message::{self, Message};
 use crate::ops::Dependency;
 
-const RECONNECT_MIN: Duration = Duration::from_millis(200);
-const RECONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long connecting, declaring and opening the channels may take together.
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -219,16 +216,11 @@ async fn keep(
     shutdown: CancellationToken,
 ) {
     let mut attempt = first;
-    let backoff = ExponentialBuilder::new()
-        .with_min_delay(RECONNECT_MIN)
-        .with_max_delay(RECONNECT_MAX)
-        .without_max_times()
-        .with_jitter();
-    let mut delays = backoff.build();
+    let mut waits = reconnect_waits();
     loop {
         match attempt {
             Ok(session) => {
-                delays = backoff.build();
+                waits = reconnect_waits();
                 let session = Arc::new(session);
                 state.session.store(Some(Arc::clone(&session)));
                 health.up();
@@ -252,7 +244,7 @@ async fn keep(
                 tracing::warn!(%error, "publisher cannot use the broker, trying again: {error}");
             }
         }
-        let delay = delays.next().unwrap_or(RECONNECT_MAX);
+        let delay = waits.next().unwrap_or(RECONNECT_MAX);
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             () = shutdown.cancelled() => return,

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, Consumer};
 use shared::amqp::topology::{self, TopologyError};
-use shared::amqp::{self, Broker, Publisher};
+use shared::amqp::{self, Broker, Publisher, RECONNECT_MAX, reconnect_waits};
 use shared::ops::Dependency;
 use sqlx::PgPool;
 use tokio::time::Instant;
@@ -24,8 +23,6 @@ use crate::metrics::IntakeMetrics;
 use crate::policy::Route;
 use crate::store::{self, Failure};
 
-const RECONNECT_MIN: Duration = Duration::from_millis(200);
-const RECONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long declaring and subscribing may take.
 const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 /// A batch that got in another's way waits so long, or up to twice that.
@@ -63,12 +60,7 @@ enum SessionError {
 impl Intake {
     /// Consumes until shutdown, over as many connections as it takes.
     pub async fn run(self) {
-        let backoff = ExponentialBuilder::new()
-            .with_min_delay(RECONNECT_MIN)
-            .with_max_delay(RECONNECT_MAX)
-            .without_max_times()
-            .with_jitter();
-        let mut delays = backoff.build();
+        let mut waits = reconnect_waits();
         while !self.shutdown.is_cancelled() {
             let started = Instant::now();
             if let Err(error) = self.session().await {
@@ -76,9 +68,9 @@ impl Intake {
                 tracing::warn!(%error, "intake lost the broker, reconnecting: {error}");
             }
             if started.elapsed() > RECONNECT_MAX {
-                delays = backoff.build();
+                waits = reconnect_waits();
             }
-            self.pause(delays.next().unwrap_or(RECONNECT_MAX)).await;
+            self.pause(waits.next().unwrap_or(RECONNECT_MAX)).await;
         }
     }
 

@@ -1,5 +1,6 @@
 //! An ITSM that fails: exactly one incident all the same.
 
+use azure_simulator::alerts::Alert;
 use itsm_simulator::servicenow::Switches;
 use itsm_simulator::{Effect, Fault};
 
@@ -86,13 +87,7 @@ fn a_throttled_target_is_left_alone_until_it_says() {
 #[test]
 fn a_refused_resolution_is_parked_with_the_words_of_the_itsm_and_an_operator_can_retry_it() {
     in_world(async {
-        let world = World::with_workers(1).await;
-        world.snow().configure(strict());
-        let alert = metric(1);
-        world.send(alert.fired()).await;
-        world.settled(1).await;
-        world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
-        world.settled(2).await;
+        let (world, _alert) = with_refused_resolution().await;
         let parked = world.tickets().await.remove(0);
         assert_eq!(parked.state, "parked");
         assert!(parked.reason.as_deref().unwrap().contains("Root cause"), "{parked:?}");
@@ -158,13 +153,7 @@ fn a_worker_that_stops_leaves_its_work_to_the_next() {
 #[test]
 fn an_incident_whose_resolution_was_refused_is_still_resolved_after_another_took_its_place() {
     in_world(async {
-        let world = World::with_workers(1).await;
-        world.snow().configure(strict());
-        let alert = metric(1);
-        world.send(alert.fired()).await;
-        world.settled(1).await;
-        world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
-        world.settled(2).await;
+        let (world, alert) = with_refused_resolution().await;
         world.send(rule(1).fire(minutes_after(&alert, 60 * 24 * 3)).fired()).await;
         world.settled(3).await;
         assert_eq!(world.snow().tickets().len(), 2);
@@ -254,10 +243,17 @@ fn no_transaction_is_open_while_the_itsm_is_called() {
     });
 }
 
-/// An instance that resolves nothing without a root cause.
-fn strict() -> Switches {
-    Switches {
+/// A world with one incident, whose resolution the instance has refused for want of a root cause.
+async fn with_refused_resolution() -> (World, Alert) {
+    let world = World::with_workers(1).await;
+    world.snow().configure(Switches {
         mandatory_on_resolve: [("u_root_cause".to_owned(), "Root cause".to_owned())].into(),
         ..Switches::default()
-    }
+    });
+    let alert = metric(1);
+    world.send(alert.fired()).await;
+    world.settled(1).await;
+    world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
+    world.settled(2).await;
+    (world, alert)
 }
