@@ -42,6 +42,8 @@ pub struct AlertRule {
 #[derive(Debug, Clone)]
 pub struct Alert {
     rule: AlertRule,
+    /// Its ids follow from this.
+    first_fired_at: Timestamp,
     fired_at: Timestamp,
 }
 
@@ -83,7 +85,7 @@ impl AlertRule {
 
     /// A new alert of this rule.
     pub fn fire(&self, at: Timestamp) -> Alert {
-        Alert { rule: self.clone(), fired_at: at }
+        Alert { rule: self.clone(), first_fired_at: at, fired_at: at }
     }
 }
 
@@ -91,6 +93,12 @@ impl Alert {
     /// The `alertId` of its notifications.
     pub fn alert_id(&self) -> String {
         self.text(self.rule.kind.shape().alert_id)
+    }
+
+    /// The same alert, which fires anew after it was resolved: `alertId` stays, `firedDateTime` is newer.
+    #[must_use]
+    pub fn again(&self, at: Timestamp) -> Self {
+        Self { fired_at: at, ..self.clone() }
     }
 
     /// The rule that fired.
@@ -194,7 +202,7 @@ impl Alert {
     /// A hash that no other alert has, nor this one for another purpose.
     fn unique(&self, purpose: &str) -> [u8; 32] {
         let AlertRule { kind, seed, number, target } = &self.rule;
-        let fired_at = self.fired_at.as_nanosecond();
+        let fired_at = self.first_fired_at.as_nanosecond();
         hash(&[kind.name(), &target.name, &format!("{seed}/{number}/{fired_at}"), purpose])
     }
 }

@@ -79,17 +79,19 @@ pub struct ServiceNow {
 }
 
 /// The addresses (`host:port`) that were found for the programs.
-#[derive(Debug)]
-pub(crate) struct Addresses {
-    pub(crate) identity: String,
-    pub(crate) itsm: String,
-    pub(crate) ingest: String,
-    pub(crate) ingest_admin: String,
-    pub(crate) worker_admins: Vec<String>,
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    pub identity: String,
+    pub itsm: String,
+    pub ingest: String,
+    pub ingest_admin: String,
+    pub worker_admins: Vec<String>,
 }
 
 impl Description {
-    pub(crate) fn new(addresses: &Addresses, amqp_url: String, database_url: String) -> Self {
+    /// What is where, given the addresses that were found.
+    #[must_use]
+    pub fn new(addresses: &Addresses, amqp_url: String, database_url: String) -> Self {
         let client = |client_id: &str, client_secret: &str| Client {
             client_id: client_id.to_owned(),
             client_secret: client_secret.to_owned(),
@@ -126,7 +128,8 @@ impl Description {
 }
 
 /// The settings of the identity provider.
-pub(crate) fn identity(description: &Description) -> String {
+#[must_use]
+pub fn identity(description: &Description) -> String {
     let Clients { azns, stranger } = &description.clients;
     format!(
         r#"[[tenants]]
@@ -145,7 +148,8 @@ clients = [
 }
 
 /// The settings of the ITSM simulator.
-pub(crate) fn itsm(description: &Description) -> String {
+#[must_use]
+pub fn itsm(description: &Description) -> String {
     let ServiceNow { username, password, client_id, client_secret, .. } = &description.itsm.servicenow;
     format!(
         r#"[servicenow]
@@ -158,7 +162,8 @@ client_secret = "{client_secret}"
 }
 
 /// The settings of ingest.
-pub(crate) fn ingest(addresses: &Addresses, description: &Description) -> String {
+#[must_use]
+pub fn ingest(addresses: &Addresses, description: &Description) -> String {
     let Addresses { identity, ingest, ingest_admin, .. } = addresses;
     let amqp_url = &description.amqp_url;
     format!(
@@ -183,7 +188,8 @@ authority = "http://{identity}"
 }
 
 /// The settings of the worker whose admin listener is at `admin`.
-pub(crate) fn worker(admin: &str, description: &Description) -> String {
+#[must_use]
+pub fn worker(admin: &str, description: &Description) -> String {
     let Description { amqp_url, database_url, .. } = description;
     let ServiceNow { base_url, client_id, client_secret, .. } = &description.itsm.servicenow;
     format!(

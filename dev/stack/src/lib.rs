@@ -2,9 +2,9 @@
 //! ended without leaving a process, and never touching a service of the system.
 
 mod amqp;
-mod cast;
+pub mod cast;
 mod folder;
-mod ports;
+pub mod ports;
 mod postgres;
 mod process;
 mod proxy;
@@ -16,7 +16,7 @@ pub use self::{
     cast::{Client, Clients, Description, Itsm, ServiceNow},
     folder::{Folder, FolderError},
     postgres::{Postgres, PostgresError},
-    process::{Process, ProcessError, http_client},
+    process::{Process, ProcessError, command, http_client},
     proxy::Proxy,
     rabbitmq::{RabbitMq, RabbitMqError},
     stack::{Extent, Options, Stack, StackError},

@@ -14,7 +14,7 @@ const ATTEMPTS: usize = 200;
 ///
 /// # Errors
 /// When no free ports are found, with the system's last answer.
-pub(crate) fn free<const N: usize>() -> io::Result<[u16; N]> {
+pub fn free<const N: usize>() -> io::Result<[u16; N]> {
     let mut held: Vec<TcpListener> = Vec::with_capacity(N);
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for _ in 0..ATTEMPTS {

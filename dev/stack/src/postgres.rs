@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 use thiserror::Error;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     ports,
@@ -21,6 +22,9 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// A server that could not start yet is tried again after this.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// A fast shutdown still writes a checkpoint.
 const STOP_GRACE: Duration = Duration::from_secs(20);
 
@@ -28,6 +32,8 @@ const STOP_GRACE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Postgres {
     process: Process,
+    programs: PathBuf,
+    folder: PathBuf,
     port: u16,
 }
 
@@ -61,29 +67,51 @@ impl Postgres {
         initialise(&programs, &data).await?;
 
         let [port] = ports::free().map_err(PostgresError::Port)?;
-        let mut command = clean(process::unprivileged_command(programs.join("postgres")));
-        command.arg("-D").arg(&data);
-        for setting in [
-            "listen_addresses=127.0.0.1",
-            &format!("port={port}"),
-            // A socket's path has a limit of about 100 bytes, which a deep checkout exceeds.
-            "unix_socket_directories=",
-            // Tests run in parallel, each with pools of its own.
-            "max_connections=400",
-            "shared_buffers=256MB",
-            "max_wal_size=4GB",
-        ] {
-            command.args(["-c", setting]);
+        let process = spawn_server(&programs, folder, port)?;
+        let mut server = Self { process, programs, folder: folder.to_owned(), port };
+        server.ready().await?;
+        Ok(server)
+    }
+
+    /// Kills the server; what it had committed is on disk.
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
+    /// Starts the server again after [`Postgres::kill`], on the same port and the same data.
+    ///
+    /// # Errors
+    /// When it does not come up within a minute.
+    pub async fn start_again(&mut self) -> Result<(), PostgresError> {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            self.process = spawn_server(&self.programs, &self.folder, self.port)?;
+            match self.ready().await {
+                // Its old sessions notice late that the server is gone, and until then it may not start.
+                Err(ProcessError::Ended { .. }) if Instant::now() < deadline => sleep(AGAIN_AFTER).await,
+                outcome => return Ok(outcome?),
+            }
         }
-        let mut server =
-            Self { process: Process::spawn("postgres", command, &folder.join("postgres.log"))?, port };
-        let url = server.url();
+    }
+
+    /// Stops the server with SIGSTOP, or lets it go on with SIGCONT: also its sessions, each of which has a process
+    /// group of its own.
+    pub fn signal(&self, signal: Signal) {
+        let sessions = process::children(self.process.pid());
+        self.process.signal(signal);
+        for session in sessions {
+            // One that ended meanwhile needs no signal.
+            kill_process(session, signal).ok();
+        }
+    }
+
+    async fn ready(&mut self) -> Result<(), ProcessError> {
+        let url = self.url();
         let answers = async || match PgConnection::connect(&url).await {
             Ok(connection) => connection.close().await.is_ok(),
             Err(_not_yet) => false,
         };
-        server.process.ready(START_LIMIT, answers).await?;
-        Ok(server)
+        self.process.ready(START_LIMIT, answers).await
     }
 
     /// The URL of the database `postgres`, as its owner.
@@ -101,6 +129,24 @@ impl Postgres {
     pub async fn stop(self) {
         self.process.stop(Signal::INT, STOP_GRACE).await;
     }
+}
+
+fn spawn_server(programs: &Path, folder: &Path, port: u16) -> Result<Process, ProcessError> {
+    let mut command = clean(process::unprivileged_command(programs.join("postgres")));
+    command.arg("-D").arg(folder.join("postgres").join("data"));
+    for setting in [
+        "listen_addresses=127.0.0.1",
+        &format!("port={port}"),
+        // A socket's path has a limit of about 100 bytes, which a deep checkout exceeds.
+        "unix_socket_directories=",
+        // Tests run in parallel, each with pools of its own.
+        "max_connections=400",
+        "shared_buffers=256MB",
+        "max_wal_size=4GB",
+    ] {
+        command.args(["-c", setting]);
+    }
+    Process::spawn("postgres", command, &folder.join("postgres.log"))
 }
 
 /// The folder with initdb and postgres: that of PATH, else Debian's newest.

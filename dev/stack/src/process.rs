@@ -60,7 +60,7 @@ pub enum ProcessError {
 
 /// A command that the kernel kills when its parent dies.
 #[must_use]
-pub(crate) fn command(program: impl AsRef<Path>) -> Command {
+pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = setpriv();
     command.arg(program.as_ref());
     command
@@ -177,12 +177,17 @@ impl Process {
         }
     }
 
+    /// Ends the process and its group as a failing machine does, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.child.wait().await.ok();
+    }
+
     /// Asks the process to end with `signal` and waits; kills it after `grace`.
     pub async fn stop(mut self, signal: Signal, grace: Duration) {
         self.signal(signal);
         if time::timeout(grace, self.child.wait()).await.is_err() {
-            self.signal(Signal::KILL);
-            self.child.wait().await.ok();
+            self.kill().await;
         }
     }
 
@@ -205,6 +210,12 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
     }
+}
+
+/// The processes that a process has started and that still run; none when it cannot be told.
+pub(crate) fn children(pid: i32) -> Vec<Pid> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?)).collect()
 }
 
 fn setpriv() -> Command {

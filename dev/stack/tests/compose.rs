@@ -56,3 +56,14 @@ fn any_number_of_workers_can_run() {
     let worker = services().remove("worker").unwrap();
     assert_eq!((&worker["ports"], &worker["container_name"]), (&Value::Null, &Value::Null));
 }
+
+#[test]
+fn the_spool_of_ingest_is_a_volume_that_its_user_may_write() {
+    let ingest = services().remove("ingest").unwrap();
+    let folder = ingest["environment"]["SECURE_EXPORT__SPOOL__FOLDER"].as_str().unwrap();
+    assert_eq!(ingest["volumes"], json!([format!("spool:{folder}")]));
+    let file: Value = serde_saphyr::from_str(FILE).unwrap();
+    assert!(file["volumes"].as_object().unwrap().contains_key("spool"));
+    let image = include_str!("../../../deploy/Dockerfile");
+    assert!(image.contains(&format!("--chown=10001:10001 /spool {folder}")));
+}

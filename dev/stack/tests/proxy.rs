@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed preparation ends its test")]
 
-use std::io;
+use std::{io, time::Duration};
 
 use stack::Proxy;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    time::Instant,
 };
 use tokio_util::task::TaskTracker;
 
@@ -85,6 +86,18 @@ async fn held_bytes_arrive_after_the_proxy_resumes() {
     proxy.resume();
     assert_eq!(record.recv().await, Some(2));
     assert_eq!(client.read_u8().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_delay_makes_each_direction_late() {
+    let (proxy, _record) = echo().await;
+    let mut client = connect(&proxy).await;
+    ask(&mut client, 1).await.unwrap();
+    let by = Duration::from_millis(150);
+    proxy.delay(by);
+    let begin = Instant::now();
+    assert_eq!(ask(&mut client, 2).await.unwrap(), 2);
+    assert!(begin.elapsed() >= by * 2);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ingest::problem::Code;
 use prometheus_client::registry::Registry;
-use worker::metrics::{IntakeMetrics, SelfTest, SyncMetrics};
+use worker::metrics::{DeadLetterMetrics, IntakeMetrics, SelfTest, SyncMetrics};
 
 /// A file that is longer tells more than one story.
 const MOST_LINES: usize = 600;
@@ -51,6 +51,7 @@ fn what_decides_neither_waits_nor_asks_for_the_time() {
     let pure = sources(&[
         "worker/src/reconcile",
         "worker/src/policy",
+        "worker/src/sync/doubles.rs",
         "worker/src/sync/plan.rs",
         "worker/src/sync/retry.rs",
     ]);
@@ -106,6 +107,7 @@ fn every_metric_is_documented() {
     let mut registry = Registry::default();
     drop(ingest::metrics::Metrics::register(&mut registry));
     drop(IntakeMetrics::register(&mut registry));
+    drop(DeadLetterMetrics::register(&mut registry));
     // A family shows up with its first member.
     let sync = SyncMetrics::register(&mut registry);
     sync.call("target", "create", "ok", Duration::ZERO);

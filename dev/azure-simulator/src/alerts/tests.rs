@@ -131,3 +131,11 @@ fn a_resolved_log_alert_has_no_value_and_a_resolved_metric_alert_has_a_calm_one(
     assert_eq!(value(Kind::LogV2), Value::Null);
     assert_eq!(value(Kind::MetricStatic), json!(41.5));
 }
+
+#[test]
+fn an_alert_that_fires_anew_keeps_its_id_and_has_a_newer_instant() {
+    let first = AlertRule::new(Kind::MetricStatic, 7, 1).fire(at(100));
+    let again = first.again(at(200));
+    assert_eq!(again.alert_id(), first.alert_id());
+    assert_eq!(essentials(&again.fired())["firedDateTime"], "1970-01-01T00:03:20.3713213Z");
+}

@@ -36,6 +36,8 @@ pub enum Fault {
     WrongIssuer,
     /// The right answer with this many bytes of padding, at most 64 MiB.
     Huge { bytes: usize },
+    /// 200 with this text instead of the right answer.
+    Says { text: String },
     /// 302 to this address.
     Redirect { url: String },
 }
@@ -56,6 +58,9 @@ pub(super) async fn answer(fault: Fault, mut document: Value) -> HttpResponse {
             if let Some(document) = document.as_object_mut() {
                 document.insert("padding".to_owned(), json!("x".repeat(bytes.min(LARGEST_ANSWER))));
             }
+        }
+        Fault::Says { text } => {
+            return HttpResponse::Ok().content_type("application/json").body(text);
         }
         Fault::Redirect { url } => {
             return HttpResponse::Found().insert_header((header::LOCATION, url)).finish();

@@ -27,7 +27,14 @@ impl TestVhost {
     /// # Errors
     /// When there is none, see [`TestServices::from_env`], or it does not answer.
     pub async fn create() -> Result<Self, TestError> {
-        let services = TestServices::from_env()?;
+        Self::create_on(&TestServices::from_env()?).await
+    }
+
+    /// Creates a vhost on another RabbitMQ, for what would disturb the tests that share one.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn create_on(services: &TestServices) -> Result<Self, TestError> {
         let name = format!("test_{}", Uuid::now_v7().simple());
         let mut amqp_url: Url = services.amqp_url.parse()?;
         amqp_url.set_path(&name);
@@ -97,6 +104,16 @@ impl TestVhost {
     pub async fn delete_queue(&self, queue: &str) -> Result<(), TestError> {
         let channel = self.connect().await?.create_channel().await?;
         channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
+        Ok(())
+    }
+
+    /// Lets `exchange` hand nothing with this key to `queue` any more.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn unbind(&self, queue: &str, exchange: &str, key: &str) -> Result<(), TestError> {
+        let channel = self.connect().await?.create_channel().await?;
+        channel.queue_unbind(queue.into(), exchange.into(), key.into(), FieldTable::default()).await?;
         Ok(())
     }
 
