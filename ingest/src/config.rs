@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::path::Path;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -17,6 +17,7 @@ use crate::auth::AuthPolicy;
 use crate::auth::keys::Schedule;
 use crate::auth::metadata::Limits;
 use crate::auth::trust::{TrustList, TrustSettings};
+use crate::spool::SpoolSettings;
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub broker: Broker,
     pub auth: AuthPolicy,
     pub trust: TrustList,
+    /// Off without a folder.
+    pub spool: Option<SpoolSettings>,
 }
 
 /// Section `[http]`.
@@ -54,6 +57,7 @@ struct Settings {
     amqp: AmqpSettings,
     keys: KeySettings,
     tokens: TokenSettings,
+    spool: RawSpoolSettings,
     #[serde(default)]
     trust: BTreeMap<String, TrustSettings>,
 }
@@ -75,6 +79,15 @@ struct KeySettings {
 #[serde(deny_unknown_fields)]
 struct TokenSettings {
     remembered_max: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSpoolSettings {
+    folder: Option<PathBuf>,
+    max_bytes: NonZeroU64,
+    #[serde(deserialize_with = "duration")]
+    patience: Duration,
 }
 
 impl Config {
@@ -103,6 +116,11 @@ impl TryFrom<Settings> for Config {
                 max_token_bytes: raw.http.max_token_bytes.get(),
                 remembered_max: raw.tokens.remembered_max,
             },
+            spool: raw.spool.folder.map(|folder| SpoolSettings {
+                folder,
+                max_bytes: raw.spool.max_bytes.get(),
+                patience: raw.spool.patience,
+            }),
             http: raw.http,
             admin: raw.admin,
             log: checked_log(raw.log)?,
@@ -158,7 +176,7 @@ mod tests {
 
     #[test]
     fn an_unknown_section_is_named() {
-        assert!(config("[spool]\nx = 1").unwrap_err().contains("spool"));
+        assert!(config("[surprise]\nx = 1").unwrap_err().contains("surprise"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is counted, each at zero from the start, so that a rate is known before the first event.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -22,6 +24,20 @@ pub struct Metrics {
     tokens: Family<TokenLabels, Counter>,
     pub remembered_tokens: Gauge,
     key_fetches: Family<FetchLabels, Counter>,
+    pub spool: SpoolMetrics,
+}
+
+/// Of the spool; zero where there is none.
+#[derive(Debug, Clone, Default)]
+pub struct SpoolMetrics {
+    pub records: Gauge,
+    pub bytes: Gauge,
+    pub oldest_seconds: Gauge<f64, AtomicU64>,
+    pub spooled: Counter,
+    pub commits: Counter,
+    pub published: Counter,
+    pub refused: Counter,
+    pub damaged: Counter,
 }
 
 /// What became of a token.
@@ -68,6 +84,7 @@ impl Metrics {
             tokens: Family::default(),
             remembered_tokens: Gauge::default(),
             key_fetches: Family::default(),
+            spool: SpoolMetrics::default(),
         };
         for outcome in [TokenOutcome::Verified, TokenOutcome::Remembered, TokenOutcome::Unchecked] {
             drop(metrics.tokens.get_or_create(&outcome.labels()));
@@ -95,6 +112,7 @@ impl Metrics {
             metrics.remembered_tokens.clone(),
         );
         registry.register("key_fetches", "Fetches of a tenant's signing keys", metrics.key_fetches.clone());
+        metrics.spool.register(registry);
         metrics
     }
 
@@ -112,6 +130,45 @@ impl Metrics {
 
     pub fn keys_fetched<T, E>(&self, outcome: Result<T, E>) {
         self.key_fetches.get_or_create(&FetchLabels::of(outcome)).inc();
+    }
+}
+
+impl SpoolMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "spool_records",
+            "Notifications that wait on disk for the broker",
+            self.records.clone(),
+        );
+        registry.register_with_unit(
+            "spool",
+            "What the spool takes on disk, with what was kept aside",
+            Unit::Bytes,
+            self.bytes.clone(),
+        );
+        registry.register_with_unit(
+            "spool_oldest",
+            "How long ago the oldest of them arrived",
+            Unit::Seconds,
+            self.oldest_seconds.clone(),
+        );
+        registry.register("spool_spooled", "Notifications written to disk", self.spooled.clone());
+        registry.register(
+            "spool_commits",
+            "Writes with an fsync; each has one or more notifications",
+            self.commits.clone(),
+        );
+        registry.register(
+            "spool_published",
+            "Notifications brought from disk to the broker",
+            self.published.clone(),
+        );
+        registry.register(
+            "spool_refused",
+            "Notifications that the spool could not take",
+            self.refused.clone(),
+        );
+        registry.register("spool_damaged", "Records on disk that cannot be read", self.damaged.clone());
     }
 }
 

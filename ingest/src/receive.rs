@@ -1,5 +1,7 @@
 //! `POST /v1/alerts`: read, recognise, publish, 202.
 
+use std::time::Duration;
+
 use actix_web::http::header::{ALLOW, CONTENT_LENGTH};
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -16,10 +18,13 @@ use crate::arrival::Arrival;
 use crate::auth::AuthorizedCaller;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
+use crate::spool::Spool;
 
 /// Where notifications go in, and how large they may be.
 pub struct Inbox {
     pub publisher: Publisher,
+    /// Takes what the broker does not.
+    pub spool: Option<Spool>,
     pub metrics: Metrics,
     pub max_body_bytes: usize,
 }
@@ -40,7 +45,8 @@ struct Receipt {
     id: Uuid,
 }
 
-/// The caller is proven before the first byte of the body is read. 202 means that the broker has the notification.
+/// The caller is proven before the first byte of the body is read. 202 means that the broker has the
+/// notification on disk, or the spool.
 async fn receive(
     caller: AuthorizedCaller,
     arrival: Arrival,
@@ -92,13 +98,29 @@ fn recognise(caller: &AuthorizedCaller, traceparent: String, body: Bytes) -> Res
 
 async fn publish(inbox: &Inbox, message: &Message, deadline: Instant) -> Result<(), Problem> {
     let started = Instant::now();
-    let outcome = inbox.publisher.publish(message, deadline).await;
+    let patience = inbox.spool.as_ref().and_then(Spool::patience);
+    let direct = patience.map_or(deadline, |patience| direct_until(started, patience, deadline));
+    let outcome = inbox.publisher.publish(message, direct).await;
     inbox.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());
-    outcome.map_err(|error| {
-        let notification_id = message.id;
+    let Err(error) = outcome else { return Ok(()) };
+    let notification_id = message.id;
+    let Some(spool) = &inbox.spool else {
         tracing::warn!(%notification_id, %error, "notification {notification_id} is not durable: {error}");
+        return Err(Code::NotDurable.into());
+    };
+    // The broker may have it all the same, where it was only silent: then it is published twice with one id.
+    spool.keep(message, deadline).await.map_err(|refusal| {
+        tracing::warn!(
+            %notification_id, %error, %refusal,
+            "notification {notification_id} is not durable: {error}, and {refusal}"
+        );
         Code::NotDurable.into()
     })
+}
+
+/// Until when the broker is waited for, so that as much of the request's time is left for the disk.
+fn direct_until(now: Instant, patience: Duration, deadline: Instant) -> Instant {
+    now + patience.min(deadline.saturating_duration_since(now) / 2)
 }
 
 /// Azure takes a 400 for final, so it is logged with its reason as the loss that it is.

@@ -19,6 +19,7 @@ use crate::auth::{Authenticator, metadata};
 use crate::config::{Config, HttpSettings};
 use crate::metrics::Metrics;
 use crate::receive::{self, Inbox};
+use crate::spool::{FolderError, Spool};
 
 /// Azure delivers in bursts; a connection that says nothing for longer only takes the place of another.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -50,16 +51,18 @@ pub enum BuildError {
     },
     #[error(transparent)]
     Topology(#[from] TopologyError),
+    #[error(transparent)]
+    Spool(#[from] FolderError),
     #[error("no HTTPS client for the signing keys: {0}")]
     Client(#[source] reqwest::Error),
 }
 
 impl Application {
     /// Binds both listeners, connects to the broker and starts to fetch keys. Broker and identity provider may be
-    /// down: then requests get 503 until they are back.
+    /// down: then requests get 503 until they are back, or go to the spool in the broker's place.
     ///
     /// # Errors
-    /// When an address cannot be bound, or the broker's topology is not ours.
+    /// When an address cannot be bound, the broker's topology is not ours, or the spool's folder cannot be used.
     pub async fn build(config: Config) -> Result<Self, BuildError> {
         let (tasks, tasks_end) = (TaskTracker::new(), CancellationToken::new());
         let health = Health::default();
@@ -75,10 +78,23 @@ impl Application {
             &tasks_end,
             &tasks,
         );
+        let (broker_health, spool_health) = match &config.spool {
+            Some(_) => {
+                let (broker, spool) = health.either("amqp", "spool");
+                (broker, Some(spool))
+            }
+            None => (health.dependency("amqp"), None),
+        };
         let publisher =
-            Publisher::start(config.broker, "ingest", health.dependency("amqp"), tasks_end.clone(), &tasks)
-                .await?;
-        let inbox = Inbox { publisher, metrics, max_body_bytes: config.http.max_body_bytes.get() };
+            Publisher::start(config.broker, "ingest", broker_health, tasks_end.clone(), &tasks).await?;
+        let spool = match config.spool.zip(spool_health) {
+            Some((settings, health)) => {
+                let (publisher, metrics) = (publisher.clone(), metrics.spool.clone());
+                Some(Spool::start(settings, publisher, metrics, health, tasks_end.clone(), &tasks).await?)
+            }
+            None => None,
+        };
+        let inbox = Inbox { publisher, spool, metrics, max_body_bytes: config.http.max_body_bytes.get() };
 
         let (public, address) =
             listen(&config.http, Data::new(authenticator), Data::new(inbox)).map_err(|source| {

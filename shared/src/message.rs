@@ -6,6 +6,10 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use uuid::Uuid;
 
+mod envelope;
+
+pub use envelope::{Envelope, Header};
+
 /// The version of the headers that this build writes. A newer one is not guessed at.
 const SCHEMA_VERSION: i64 = 1;
 const PERSISTENT: u8 = 2;
@@ -16,6 +20,8 @@ const HEADER_RECEIVED_AT: &str = "x-received-at";
 const HEADER_TRACEPARENT: &str = "traceparent";
 /// Why a message went to the dead letters.
 pub const HEADER_REASON: &str = "x-reason";
+/// When it went there.
+pub const HEADER_DIED_AT: &str = "x-died-at";
 
 /// One notification on its way from `ingest` to `worker`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +72,7 @@ impl Message {
         let version = headers
             .inner()
             .get(HEADER_VERSION)
-            .and_then(|value| if let AMQPValue::LongLongInt(version) = value { Some(*version) } else { None })
+            .and_then(integer)
             .ok_or(MessageError::Header(HEADER_VERSION))?;
         if version > SCHEMA_VERSION {
             return Err(MessageError::NewerVersion(version));
@@ -75,38 +81,40 @@ impl Message {
         Ok(Self {
             id: id.ok_or(MessageError::Header("message-id"))?,
             tenant_id: parsed(headers, HEADER_TENANT)?,
-            received_at: parsed(headers, HEADER_RECEIVED_AT)?,
-            traceparent: header(headers, HEADER_TRACEPARENT),
+            received_at: parsed(headers, HEADER_RECEIVED_AT)
+                .ok()
+                .filter(|at| *at >= Timestamp::UNIX_EPOCH)
+                .ok_or(MessageError::Header(HEADER_RECEIVED_AT))?,
+            // The ledger cannot hold just any text, and an alert is worth more than its trace.
+            traceparent: header(headers, HEADER_TRACEPARENT)
+                .filter(|text| text.chars().all(|c| c.is_ascii_graphic())),
             body: body.into(),
         })
     }
 }
 
-/// The properties of a message on its way to the dead letters: what is ours of the old ones, and the reason.
+/// The properties of a message on its way to the dead letters: what is ours of the old ones, the reason and the time.
 #[must_use]
-pub fn dead_letter(properties: &BasicProperties, reason: &str) -> BasicProperties {
-    let ours = [HEADER_VERSION, HEADER_TENANT, HEADER_RECEIVED_AT, HEADER_TRACEPARENT];
-    let mut headers = FieldTable::default();
-    for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
-        if ours.contains(&name.as_str()) {
-            headers.insert(name.clone(), value.clone());
-        }
-    }
-    headers.insert(HEADER_REASON.into(), long(reason.to_owned()));
-    let kept = BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
-    match properties.message_id() {
-        Some(id) => kept.with_message_id(id.clone()),
-        None => kept,
-    }
+pub fn dead_letter(properties: &BasicProperties, reason: &str, died_at: Timestamp) -> BasicProperties {
+    let mut envelope = Envelope::of(properties);
+    envelope.headers.insert(HEADER_REASON.to_owned(), Header::Text(reason.to_owned()));
+    envelope.headers.insert(HEADER_DIED_AT.to_owned(), Header::Text(died_at.to_string()));
+    envelope.properties()
+}
+
+/// A text header; none if it is missing, or no text.
+#[must_use]
+pub fn header(headers: &FieldTable, name: &str) -> Option<String> {
+    let AMQPValue::LongString(text) = headers.inner().get(name)? else { return None };
+    std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned)
 }
 
 fn long(text: String) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }
 
-fn header(headers: &FieldTable, name: &str) -> Option<String> {
-    let AMQPValue::LongString(text) = headers.inner().get(name)? else { return None };
-    std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned)
+fn integer(value: &AMQPValue) -> Option<i64> {
+    if let AMQPValue::LongLongInt(number) = value { Some(*number) } else { None }
 }
 
 fn parsed<T: std::str::FromStr>(headers: &FieldTable, name: &'static str) -> Result<T, MessageError> {
@@ -141,7 +149,7 @@ mod tests {
     #[test]
     fn a_dead_letter_keeps_what_is_ours_and_nothing_that_could_lose_it() {
         let theirs = sample().properties().with_expiration("1".into()).with_user_id("guest".into());
-        let dead = dead_letter(&theirs, "no alert");
+        let dead = dead_letter(&theirs, "no alert", Timestamp::UNIX_EPOCH);
         assert_eq!(Message::decode(&dead, Bytes::from_static(b"{}")).unwrap(), sample());
         assert_eq!((dead.expiration(), dead.user_id()), (&None, &None));
     }
@@ -150,6 +158,15 @@ mod tests {
     fn a_stranger_on_the_queue_is_recognised() {
         let error = Message::decode(&BasicProperties::default(), Bytes::new()).unwrap_err();
         assert!(error.to_string().contains("not published by ingest"), "{error}");
+    }
+
+    #[test]
+    fn what_the_ledger_cannot_hold_does_not_reach_it() {
+        let hostile = Message { traceparent: Some("00-\0".to_owned()), ..sample() };
+        let read = Message::decode(&hostile.properties(), hostile.body.clone()).unwrap();
+        assert_eq!(read, Message { traceparent: None, ..sample() });
+        let ancient = Message { received_at: Timestamp::MIN, ..sample() };
+        assert!(Message::decode(&ancient.properties(), ancient.body.clone()).is_err());
     }
 
     #[test]

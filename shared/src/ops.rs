@@ -24,7 +24,7 @@ pub struct AdminSettings {
 /// What this process depends on, and whether it has it.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
-    dependencies: Arc<Mutex<BTreeMap<&'static str, Status>>>,
+    dependencies: Arc<Mutex<Statuses>>,
 }
 
 /// One dependency, reported by whoever uses it.
@@ -39,37 +39,85 @@ struct Status {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Another dependency that does the same work, by its name: while either is up, the process can do it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alternative: Option<&'static str>,
 }
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remark: Option<String>,
+    dependencies: Statuses,
+}
+
+type Statuses = BTreeMap<&'static str, Status>;
 
 impl Health {
     /// Adds a dependency; the process is not ready before it was reported [`up`](Dependency::up).
     #[must_use]
     pub fn dependency(&self, name: &'static str) -> Dependency {
         let dependency = Dependency { health: self.clone(), name };
-        dependency.down("not reached yet");
+        let status = Status { ready: false, reason: Some("not reached yet".to_owned()), alternative: None };
+        self.lock().insert(name, status);
         dependency
     }
 
-    /// Whether every dependency is up.
+    /// Adds two dependencies of which one is enough.
     #[must_use]
-    pub fn ready(&self) -> bool {
-        self.lock().values().all(|status| status.ready)
+    pub fn either(&self, first: &'static str, second: &'static str) -> (Dependency, Dependency) {
+        let both = (self.dependency(first), self.dependency(second));
+        for (name, alternative) in [(first, second), (second, first)] {
+            if let Some(status) = self.lock().get_mut(name) {
+                status.alternative = Some(alternative);
+            }
+        }
+        both
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Status>> {
+    /// Whether every dependency, or its alternative, is up.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        ready(&self.lock())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Statuses> {
         self.dependencies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Dependency {
     pub fn up(&self) {
-        self.health.lock().insert(self.name, Status { ready: true, reason: None });
+        self.report(Verdict::Up, None);
+    }
+
+    /// Usable, with something that an operator should know.
+    pub fn up_with(&self, remark: &str) {
+        self.report(Verdict::Up, Some(remark));
     }
 
     /// Says why the dependency cannot be used, in words for an operator and without secrets.
     pub fn down(&self, reason: &str) {
-        self.health.lock().insert(self.name, Status { ready: false, reason: Some(reason.to_owned()) });
+        self.report(Verdict::Down, Some(reason));
     }
+
+    fn report(&self, verdict: Verdict, reason: Option<&str>) {
+        if let Some(status) = self.health.lock().get_mut(self.name) {
+            status.ready = matches!(verdict, Verdict::Up);
+            status.reason = reason.map(str::to_owned);
+        }
+    }
+}
+
+enum Verdict {
+    Up,
+    Down,
+}
+
+fn ready(statuses: &Statuses) -> bool {
+    let alternative = |status: &Status| status.alternative.and_then(|name| statuses.get(name));
+    statuses.values().all(|status| status.ready || alternative(status).is_some_and(|other| other.ready))
 }
 
 /// Starts the admin listener; `more` adds a service's own admin routes. The server must be awaited or spawned.
@@ -126,9 +174,18 @@ async fn livez() -> HttpResponse {
 #[get("/readyz")]
 async fn readyz(health: Data<Health>) -> HttpResponse {
     let dependencies = health.lock().clone();
-    let ready = dependencies.values().all(|status| status.ready);
+    let ready = ready(&dependencies);
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    answer.json(serde_json::json!({ "ready": ready, "dependencies": dependencies }))
+    answer.json(Readiness { ready, remark: remark(&dependencies), dependencies })
+}
+
+/// Says that a process is ready without a dependency, and what takes its place.
+fn remark(statuses: &Statuses) -> Option<String> {
+    let replaced = statuses.iter().find_map(|(name, status)| {
+        let alternative = status.alternative.filter(|_| !status.ready)?;
+        statuses.get(alternative).filter(|other| other.ready).map(|_| (name, alternative))
+    });
+    replaced.map(|(name, alternative)| format!("{name} is down and {alternative} takes its place"))
 }
 
 #[get("/metrics")]
@@ -157,6 +214,21 @@ mod tests {
         broker.up();
         assert!(!health.ready());
         database.up();
+        assert!(health.ready());
+        broker.down("gone");
+        assert!(!health.ready());
+    }
+
+    #[test]
+    fn of_two_alternatives_one_is_enough_whichever_it_is() {
+        let health = Health::default();
+        let (broker, spool) = health.either("amqp", "spool");
+        assert!(!health.ready());
+        spool.up_with("3 wait");
+        assert!(health.ready());
+        assert_eq!(remark(&health.lock()).unwrap(), "amqp is down and spool takes its place");
+        broker.up();
+        spool.down("full");
         assert!(health.ready());
         broker.down("gone");
         assert!(!health.ready());

@@ -6,10 +6,12 @@
     reason = "a test fails by panicking, its surroundings too"
 )]
 
+#[path = "../world/app.rs"]
 mod app;
 mod bodies;
 mod commands;
 mod keys;
 mod publishing;
 mod running;
+mod spool;
 mod tokens;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::app::{Options, QUEUE, TestApp, alert, broker_address, code, identity_provider, until};
 
-async fn id(answer: reqwest::Response) -> String {
+pub(crate) async fn id(answer: reqwest::Response) -> String {
     assert_eq!(answer.status(), 202);
     let receipt: Value = answer.json().await.unwrap();
     receipt["id"].as_str().unwrap().to_owned()

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::{Notify, Semaphore};
@@ -17,11 +18,14 @@ use tokio_util::task::TaskTracker;
 
 use super::topology::{self, KEY_DEAD, KEY_NOTIFICATION, TopologyError};
 use super::{Broker, RECONNECT_MAX, close, lost, reconnect_waits};
-use crate::message::{self, Message};
+use crate::message::{self, Envelope, Message};
 use crate::ops::Dependency;
 
 /// How long connecting, declaring and opening the channels may take together.
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The channel of the publishes that keep their order.
+const ORDERED_LANE: usize = 0;
 
 /// Publishes to the broker's exchange. Clones share one connection.
 #[derive(Clone)]
@@ -84,8 +88,12 @@ impl Publisher {
         });
         let first = match Session::open(&state.broker, name).await {
             Err(OpenError::Topology(mismatch @ TopologyError::Mismatch { .. })) => return Err(mismatch),
-            outcome => outcome,
+            outcome => outcome.map(Arc::new),
         };
+        // A caller who publishes at once must not come before the keeper.
+        if let Ok(session) = &first {
+            state.session.store(Some(Arc::clone(session)));
+        }
         tasks.spawn(keep(Arc::clone(&state), name.to_owned(), first, health, shutdown));
         Ok(Self { state })
     }
@@ -95,7 +103,16 @@ impl Publisher {
     /// # Errors
     /// A [`PublishError`] when the message is not known to be durable.
     pub async fn publish(&self, message: &Message, deadline: Instant) -> Result<(), PublishError> {
-        self.send(KEY_NOTIFICATION, message.properties(), &message.body, deadline).await
+        self.send(KEY_NOTIFICATION, message.properties(), &message.body, self.next_lane(), deadline).await
+    }
+
+    /// As [`publish`](Self::publish), all over one channel: the broker stores these messages in the order in which
+    /// the calls were first polled.
+    ///
+    /// # Errors
+    /// A [`PublishError`] when the message is not known to be durable.
+    pub async fn publish_in_order(&self, message: &Message, deadline: Instant) -> Result<(), PublishError> {
+        self.send(KEY_NOTIFICATION, message.properties(), &message.body, ORDERED_LANE, deadline).await
     }
 
     /// Publishes a message to the dead letters with the reason in its headers. Of its properties only those of
@@ -110,7 +127,27 @@ impl Publisher {
         reason: &str,
         deadline: Instant,
     ) -> Result<(), PublishError> {
-        self.send(KEY_DEAD, message::dead_letter(properties, reason), body, deadline).await
+        let properties = message::dead_letter(properties, reason, Timestamp::now());
+        self.send(KEY_DEAD, properties, body, self.next_lane(), deadline).await
+    }
+
+    /// Publishes a notification that was published before, as it was.
+    ///
+    /// # Errors
+    /// A [`PublishError`] when the message is not known to be durable.
+    pub async fn replay(
+        &self,
+        envelope: &Envelope,
+        body: &[u8],
+        deadline: Instant,
+    ) -> Result<(), PublishError> {
+        self.send(KEY_NOTIFICATION, envelope.properties(), body, self.next_lane(), deadline).await
+    }
+
+    /// Publishes that may wait for a confirmation at once.
+    #[must_use]
+    pub fn max_in_flight(&self) -> usize {
+        self.state.broker.max_in_flight
     }
 
     /// Publishes that wait for a confirmation right now.
@@ -124,15 +161,15 @@ impl Publisher {
         key: &str,
         properties: BasicProperties,
         body: &[u8],
+        lane: usize,
         deadline: Instant,
     ) -> Result<(), PublishError> {
+        // A broker that is known to take nothing is not worth a wait for the turn.
+        self.session()?;
         let permit = timeout_at(deadline, self.state.permits.acquire()).await;
         let Ok(Ok(_permit)) = permit else { return Err(PublishError::Busy) };
-        let session = self.state.session.load_full().ok_or(PublishError::NotConnected)?;
-        if session.connection.status().blocked() {
-            return Err(PublishError::Blocked);
-        }
-        let outcome = timeout_at(deadline, self.confirmed(&session, key, properties, body)).await;
+        let session = self.session()?;
+        let outcome = timeout_at(deadline, self.confirmed(&session, key, properties, body, lane)).await;
         match outcome {
             Ok(Ok(Confirmation::Ack(None))) => {
                 session.unconfirmed.store(0, Ordering::Relaxed);
@@ -159,17 +196,27 @@ impl Publisher {
         }
     }
 
+    /// The connection, when the broker takes messages over it.
+    fn session(&self) -> Result<Arc<Session>, PublishError> {
+        let session = self.state.session.load_full().ok_or(PublishError::NotConnected)?;
+        if session.connection.status().blocked() { Err(PublishError::Blocked) } else { Ok(session) }
+    }
+
+    fn next_lane(&self) -> usize {
+        self.state.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
     async fn confirmed(
         &self,
         session: &Session,
         key: &str,
         properties: BasicProperties,
         body: &[u8],
+        lane: usize,
     ) -> lapin::Result<Confirmation> {
-        let turn = self.state.turn.fetch_add(1, Ordering::Relaxed);
         let channel = session
             .channels
-            .get(turn % session.channels.len().max(1))
+            .get(lane % session.channels.len().max(1))
             .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected))?;
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let exchange = self.state.broker.names.exchange.clone();
@@ -211,7 +258,7 @@ impl Session {
 async fn keep(
     state: Arc<State>,
     name: String,
-    first: Result<Session, OpenError>,
+    first: Result<Arc<Session>, OpenError>,
     health: Dependency,
     shutdown: CancellationToken,
 ) {
@@ -221,7 +268,6 @@ async fn keep(
         match attempt {
             Ok(session) => {
                 waits = reconnect_waits();
-                let session = Arc::new(session);
                 state.session.store(Some(Arc::clone(&session)));
                 health.up();
                 tracing::info!("publisher connected to the broker");
@@ -250,7 +296,7 @@ async fn keep(
             () = shutdown.cancelled() => return,
         }
         attempt = tokio::select! {
-            attempt = Session::open(&state.broker, &name) => attempt,
+            attempt = Session::open(&state.broker, &name) => attempt.map(Arc::new),
             () = shutdown.cancelled() => return,
         };
     }

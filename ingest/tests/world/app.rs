@@ -1,5 +1,8 @@
+//! A running `ingest` with an identity provider and a virtual host of its own, for every suite.
+
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use azure_simulator::alerts::{AlertRule, Kind};
@@ -27,8 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running `ingest` with its surroundings. Ends when dropped.
 pub(crate) struct TestApp {
-    pub(crate) identity: Running,
-    pub(crate) vhost: TestVhost,
+    pub(crate) identity: Arc<Running>,
+    pub(crate) vhost: Arc<TestVhost>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) port: u16,
@@ -41,17 +44,29 @@ pub(crate) struct Options {
     pub(crate) request_deadline: &'static str,
     /// The pause between fetches of the keys.
     pub(crate) refresh: &'static str,
+    /// More lines of the http section.
+    pub(crate) http: &'static str,
     /// More lines of the trust section.
     pub(crate) trust: String,
     /// More lines of the amqp section.
     pub(crate) amqp: &'static str,
     /// Another way to the broker than the direct one.
     pub(crate) broker: Option<std::net::SocketAddr>,
+    /// The lines of the spool section.
+    pub(crate) spool: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { request_deadline: "5s", refresh: "1h", trust: String::new(), amqp: "", broker: None }
+        Self {
+            request_deadline: "5s",
+            refresh: "1h",
+            http: "",
+            trust: String::new(),
+            amqp: "",
+            broker: None,
+            spool: String::new(),
+        }
     }
 }
 
@@ -64,7 +79,12 @@ impl TestApp {
         Self::among(identity_provider().await, TestVhost::create().await.unwrap(), options).await
     }
 
-    pub(crate) async fn among(identity: Running, vhost: TestVhost, options: Options) -> Self {
+    pub(crate) async fn among(
+        identity: impl Into<Arc<Running>>,
+        vhost: impl Into<Arc<TestVhost>>,
+        options: Options,
+    ) -> Self {
+        let (identity, vhost) = (identity.into(), vhost.into());
         let amqp_url = amqp_url(&vhost, options.broker);
         let file = settings_file(&identity, &amqp_url, &options);
         let application = Application::build(Config::load(Some(file.path())).unwrap()).await.unwrap();
@@ -75,7 +95,23 @@ impl TestApp {
             async move { application.run_until(shutdown).await.unwrap() }
         });
         tasks.close();
-        Self { identity, vhost, shutdown, tasks, port, admin_port, client: reqwest::Client::new() }
+        Self {
+            identity,
+            vhost,
+            shutdown,
+            tasks,
+            port,
+            admin_port,
+            client: reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(),
+        }
+    }
+
+    /// Ends in an orderly way, and starts again among the same.
+    pub(crate) async fn restart(self, options: Options) -> Self {
+        let (identity, vhost) = (Arc::clone(&self.identity), Arc::clone(&self.vhost));
+        self.shutdown.cancel();
+        self.tasks.wait().await;
+        Self::among(identity, vhost, options).await
     }
 
     /// A token as Azure Monitor presents it.
@@ -153,7 +189,7 @@ pub(crate) fn broker_address(vhost: &TestVhost) -> std::net::SocketAddr {
     format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()).parse().unwrap()
 }
 
-fn amqp_url(vhost: &TestVhost, broker: Option<std::net::SocketAddr>) -> String {
+pub(crate) fn amqp_url(vhost: &TestVhost, broker: Option<std::net::SocketAddr>) -> String {
     let mut url: url::Url = vhost.amqp_url().parse().unwrap();
     if let Some(address) = broker {
         url.set_ip_host(address.ip()).unwrap();
@@ -166,7 +202,7 @@ pub(crate) fn settings_file(identity: &Running, amqp_url: &str, options: &Option
     let tenant = Settings::default().tenants.remove(0);
     let audiences: Vec<_> =
         tenant.resources.iter().flat_map(|api| [&api.app_id_uri, &api.client_id]).collect();
-    let Options { request_deadline, refresh, trust, amqp, .. } = options;
+    let Options { request_deadline, refresh, http, trust, amqp, spool, .. } = options;
     let mut file = NamedTempFile::new().unwrap();
     write!(
         file,
@@ -174,11 +210,14 @@ pub(crate) fn settings_file(identity: &Running, amqp_url: &str, options: &Option
 [http]
 listen = "127.0.0.1:0"
 request_deadline = "{request_deadline}"
+{http}
 [admin]
 listen = "127.0.0.1:0"
 [amqp]
 url = "{amqp_url}"
 {amqp}
+[spool]
+{spool}
 [keys]
 refresh = "{refresh}"
 fetch_timeout = "1s"

@@ -1,0 +1,180 @@
+//! From disk to the broker, oldest first: a segment is removed when the broker has confirmed all of it.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use shared::amqp::{PublishError, Publisher, RECONNECT_MAX, reconnect_waits};
+use shared::message::Message;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::folder::Folder;
+use super::record;
+use super::stock::{Segment, Stock};
+use super::writer::Command;
+use crate::metrics::SpoolMetrics;
+
+/// For the confirmation of one message. A broker that takes longer gets the message again.
+const CONFIRM_DEADLINE: Duration = Duration::from_secs(10);
+/// Unconfirmed publishes of the drain at once; new alerts need the others of `amqp.max_in_flight`.
+const WINDOW: usize = 512;
+
+pub(super) struct Drain {
+    pub(super) folder: Arc<Folder>,
+    pub(super) stock: Arc<Stock>,
+    pub(super) metrics: SpoolMetrics,
+    pub(super) publisher: Publisher,
+    pub(super) writer: mpsc::Sender<Command>,
+}
+
+enum Broker {
+    Takes,
+    Failed,
+}
+
+enum Attempt {
+    Confirmed,
+    Failed(Message, PublishError),
+    NotBegun(Message),
+}
+
+impl Drain {
+    /// Runs until it is dropped; what is unconfirmed then is published again at the next start.
+    pub(super) async fn run(self) {
+        let mut waits = reconnect_waits();
+        loop {
+            match self.stock.oldest_sealed() {
+                Some(segment) => match self.with_folder(move |folder| folder.read(segment.number)).await {
+                    Ok(file) => {
+                        self.empty(segment, &file).await;
+                        waits = reconnect_waits();
+                    }
+                    // The disk may only be away for a while: what is on it was accepted, and is kept.
+                    Err(error) => {
+                        let number = segment.number;
+                        tracing::error!(%error, "segment {number} of the spool cannot be read: {error}");
+                        self.stock.postpone();
+                        tokio::time::sleep(waits.next().unwrap_or(RECONNECT_MAX)).await;
+                    }
+                },
+                None => {
+                    if self.stock.is_anything_unsealed() && self.writer.send(Command::Seal).await.is_err() {
+                        return;
+                    }
+                    self.stock.arrived.notified().await;
+                }
+            }
+        }
+    }
+
+    async fn empty(&self, segment: Segment, file: &Bytes) {
+        let contents = record::scan(file);
+        self.publish(contents.messages).await;
+        if contents.damaged.is_empty() {
+            self.remove(segment).await;
+        } else {
+            self.metrics.damaged.inc_by(contents.damaged.len() as u64);
+            self.keep_aside(segment).await;
+        }
+    }
+
+    /// Publishes all, in order, however long the broker takes.
+    async fn publish(&self, mut left: Vec<Message>) {
+        let mut waits = reconnect_waits();
+        let mut broker = Broker::Takes;
+        while !left.is_empty() {
+            let rest = match broker {
+                Broker::Takes => Vec::new(),
+                // One message finds out whether the broker takes any.
+                Broker::Failed => left.split_off(1),
+            };
+            let tried = left.len();
+            let (mut again, failure) = self.try_each(left).await;
+            let published = (tried - again.len()) as u64;
+            again.extend(rest);
+            left = again;
+            self.stock.published(published, left.first().map(|message| message.received_at));
+            match failure {
+                None => {
+                    waits = reconnect_waits();
+                    broker = Broker::Takes;
+                }
+                Some(error) => {
+                    tracing::debug!(%error, "the spool waits for the broker: {error}");
+                    broker = Broker::Failed;
+                    tokio::time::sleep(waits.next().unwrap_or(RECONNECT_MAX)).await;
+                }
+            }
+        }
+    }
+
+    /// Returns the messages that are not confirmed, in order, with the first reason. After it no other is begun.
+    async fn try_each(&self, messages: Vec<Message>) -> (Vec<Message>, Option<PublishError>) {
+        let failed = AtomicBool::new(false);
+        let attempt = async |message: Message| {
+            if failed.load(Ordering::Relaxed) {
+                return Attempt::NotBegun(message);
+            }
+            let deadline = Instant::now() + CONFIRM_DEADLINE;
+            match self.publisher.publish_in_order(&message, deadline).await {
+                Ok(()) => Attempt::Confirmed,
+                Err(error) => {
+                    failed.store(true, Ordering::Relaxed);
+                    Attempt::Failed(message, error)
+                }
+            }
+        };
+        let window = WINDOW.min(self.publisher.max_in_flight() / 2).max(1);
+        let mut attempts = pin!(stream::iter(messages).map(attempt).buffered(window));
+        let (mut again, mut failure) = (Vec::new(), None);
+        while let Some(attempt) = attempts.next().await {
+            match attempt {
+                Attempt::Confirmed => drop(self.metrics.published.inc()),
+                Attempt::NotBegun(message) => again.push(message),
+                Attempt::Failed(message, error) => {
+                    again.push(message);
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        (again, failure)
+    }
+
+    async fn remove(&self, segment: Segment) {
+        let removed = self.with_folder(move |folder| folder.remove(segment.number)).await;
+        let Err(error) = removed else { return self.stock.finished(0) };
+        let number = segment.number;
+        tracing::error!(
+            %error,
+            "segment {number} of the spool cannot be removed and is published again after a restart: {error}"
+        );
+        self.stock.finished(segment.bytes);
+    }
+
+    async fn keep_aside(&self, segment: Segment) {
+        match self.with_folder(move |folder| folder.keep_aside(segment.number)).await {
+            Ok(path) => {
+                tracing::error!("records of the spool cannot be read and are kept in {}", path.display());
+            }
+            Err(error) => {
+                tracing::error!(%error, "a damaged segment of the spool cannot be kept aside: {error}");
+            }
+        }
+        self.stock.finished(segment.bytes);
+    }
+
+    /// A disk may take its time, which must not be that of the requests.
+    async fn with_folder<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Folder) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let folder = Arc::clone(&self.folder);
+        tokio::task::spawn_blocking(move || work(&folder)).await.map_err(io::Error::other)?
+    }
+}
