@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use self::held::Held;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
+
+mod held;
 
 const TRACEPARENT: &str = "traceparent";
 
@@ -49,7 +53,7 @@ impl FromRequest for Arrival {
 /// neither token nor body nor header.
 pub async fn observe(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
     metrics: Metrics,
     time_limit: Duration,
 ) -> actix_web::Result<ServiceResponse<impl MessageBody>> {
@@ -59,14 +63,20 @@ pub async fn observe(
     let span = tracing::info_span!("request", traceparent = %traceparent);
     request.extensions_mut().insert(Arrival { deadline: started + time_limit, traceparent });
 
-    let answer = next.call(request).instrument(span.clone()).await?;
+    let (request, body) = Held::hold(request);
+    let mut answer = next.call(request).instrument(span.clone()).await?;
 
     let status = answer.status().as_u16();
     let problem = answer.response().error().and_then(|error| error.as_error::<Problem>());
-    let code = problem.map_or("accepted", |problem| problem.code.name());
-    match problem {
-        Some(problem) => metrics.request_refused(problem.code),
+    let refused = problem.map(|problem| problem.code);
+    match refused {
+        Some(code) => metrics.request_refused(code),
         None => metrics.request_accepted(),
+    }
+    if refused.is_some() {
+        // Only who has brought an alert may bring another one this way: actix bounds the time of the first head of a
+        // connection, but not of a later one.
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let method = answer.request().method().as_str();
@@ -77,12 +87,12 @@ pub async fn observe(
             http.method = method,
             http.route = route,
             http.status = status,
-            code,
+            code = refused.map_or("accepted", Code::name),
             duration_ms,
             "answered {status}"
         );
     });
-    Ok(answer)
+    Ok(body.until_sent(answer))
 }
 
 fn unobserved() -> Problem {

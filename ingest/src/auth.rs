@@ -25,7 +25,7 @@ pub mod trust;
 
 use self::keys::{KeyError, KeyRing, Schedule};
 use self::metadata::{Limits, Metadata, MetadataError};
-use self::refusal::{Class, Refusal};
+use self::refusal::{Class, Refusal, clipped};
 use self::remembered::{Grant, Remembered};
 use self::token::{PresentedToken, Version, Yardstick};
 use self::trust::{Trust, TrustList};
@@ -187,7 +187,7 @@ impl Authenticator {
         let trust = self.trusts.entry(presented.tenant_id, presented.audience())?;
         let unknown_tenant = Refusal::Tenant { found: presented.tenant_id };
         let ring = self.rings.get(&(presented.tenant_id, presented.version)).ok_or(unknown_tenant)?;
-        let unknown_key = || Refusal::SigningKey { key_id: presented.key_id.clone() };
+        let unknown_key = || Refusal::SigningKey { key_id: clipped(&presented.key_id) };
         let keys = ring.holding(&presented.key_id).await.map_err(|error| match error {
             KeyError::Unknown => AuthError::Refused(unknown_key()),
             KeyError::Unavailable => AuthError::Unchecked(error),

@@ -3,8 +3,11 @@
 //! <https://learn.microsoft.com/entra/identity-platform/signing-key-rollover>
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +16,9 @@ use uuid::Uuid;
 
 use super::keys::KeySet;
 use super::token::Version;
+
+/// RFC 7518, section 3.3, asks for 2048 bits at least; nothing verifies with more than 8192.
+const MODULUS_BYTES: RangeInclusive<usize> = 256..=1024;
 
 /// Fetches the keys of one tenant for tokens of one version.
 #[derive(Debug, Clone)]
@@ -172,6 +178,11 @@ impl JsonWebKey {
         if !fits {
             return None;
         }
+        let modulus = URL_SAFE_NO_PAD.decode(self.n.as_deref()?).ok()?;
+        let leading_zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+        if !MODULUS_BYTES.contains(&(modulus.len() - leading_zeros)) {
+            return None;
+        }
         let key = DecodingKey::from_rsa_components(self.n.as_deref()?, self.e.as_deref()?).ok()?;
         Some((self.kid.clone()?, key))
     }
@@ -238,17 +249,20 @@ mod tests {
                 Discovery { issuer: String::new(), jwks_uri: "https://login.example/k".parse().unwrap() };
             metadata.key_set(discovery, &serde_json::from_str(&format!(r#"{{"keys":[{keys}]}}"#)).unwrap())
         };
-        let key = r#"{"kty":"RSA","kid":"k","n":"AQAB","e":"AQAB"}"#;
-        assert_eq!(set(key).unwrap().keys.len(), 1);
+        let key = format!(r#"{{"kty":"RSA","kid":"k","n":"{}","e":"AQAB"}}"#, modulus(256));
+        assert_eq!(set(&key).unwrap().keys.len(), 1);
         assert!(matches!(set(""), Err(MetadataError::NoKeys { .. })));
         assert!(matches!(set(r#"{"kty":"EC"}"#), Err(MetadataError::NoKeys { .. })));
-        let three = [key; 3].join(",");
+        let three = [key.as_str(); 3].join(",");
         assert!(matches!(set(&three), Err(MetadataError::TooMany { found: 3, limit: 2 })));
     }
 
     #[test]
     fn only_rsa_keys_for_signatures_are_used() {
-        let used = |json: &str| serde_json::from_str::<JsonWebKey>(json).unwrap().signing_key().is_some();
+        let used = |json: &str| {
+            let json = json.replace(r#""n":"AQAB""#, &format!(r#""n":"{}""#, modulus(256)));
+            serde_json::from_str::<JsonWebKey>(&json).unwrap().signing_key().is_some()
+        };
         assert!(used(r#"{"kty":"RSA","kid":"k","n":"AQAB","e":"AQAB"}"#));
         assert!(used(
             r#"{"kty":"RSA","use":"sig","alg":"RS256","kid":"k","n":"AQAB","e":"AQAB","x5c":["x"]}"#
@@ -259,5 +273,20 @@ mod tests {
         assert!(!used(r#"{"kty":"EC","kid":"k","crv":"P-256","x":"AQAB","y":"AQAB"}"#));
         assert!(!used(r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#));
         assert!(!used(r#"{"kty":"RSA","kid":"k","n":"not base64!","e":"AQAB"}"#));
+    }
+
+    #[test]
+    fn keys_that_are_too_small_to_trust_or_too_large_to_verify_with_are_not_used() {
+        let used = |n: &str| {
+            let json = format!(r#"{{"kty":"RSA","kid":"k","n":"{n}","e":"AQAB"}}"#);
+            serde_json::from_str::<JsonWebKey>(&json).unwrap().signing_key().is_some()
+        };
+        assert!(used(&modulus(256)) && used(&modulus(1024)));
+        assert!(!used(&modulus(255)) && !used(&modulus(1025)) && !used(""));
+        assert!(!used(&URL_SAFE_NO_PAD.encode([vec![0; 128], vec![0xff; 128]].concat())));
+    }
+
+    fn modulus(bytes: usize) -> String {
+        URL_SAFE_NO_PAD.encode(vec![0xff; bytes])
     }
 }

@@ -13,7 +13,7 @@ pub enum Refusal {
     NoToken,
     #[error("the token is longer than {limit} bytes")]
     TooLong { limit: usize },
-    #[error("the {part} of the token cannot be read: {why}")]
+    #[error("the {part} of the token cannot be read: {why:?}")]
     Malformed { part: &'static str, why: String },
     #[error("the token is signed with {found:?}, not RS256")]
     Algorithm { found: String },
@@ -165,7 +165,19 @@ impl Refusal {
     }
 }
 
-/// A piece of a token, short enough for a log line.
+/// A piece of a token, short enough for a log line and unable to forge one: nobody has verified it.
 pub(super) fn clipped(text: &str) -> String {
-    text.chars().take(MAX_QUOTED_CHARS).collect()
+    let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().take(MAX_QUOTED_CHARS).map(printable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_can_neither_forge_a_log_line_nor_fill_the_log() {
+        assert_eq!(clipped("RS256\n\u{1b}[31m"), "RS256\u{fffd}\u{fffd}[31m");
+        assert_eq!(clipped(&"x".repeat(10_000)).chars().count(), MAX_QUOTED_CHARS);
+    }
 }
