@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::dead_letters::collector::Collector;
 use crate::intake::consumer::Intake;
-use crate::metrics::{IntakeMetrics, SyncMetrics};
-use crate::store;
+use crate::metrics::{DeadLetterMetrics, IntakeMetrics, SyncMetrics};
+use crate::store::{self, Ledger};
 use crate::sweep::Sweep;
 use crate::sync::recorder::Recorder;
 use crate::sync::{TargetLoop, wake};
@@ -43,10 +44,11 @@ pub struct Application {
 
 struct Parts {
     intake: Intake,
+    collector: Collector,
     loops: Vec<TargetLoop>,
     recorder: Recorder,
     sweep: Sweep,
-    pool: PgPool,
+    ledger: Ledger,
     bells: BTreeMap<String, Arc<Notify>>,
 }
 
@@ -61,15 +63,16 @@ impl Application {
         let (health, mut registry) = (Health::default(), Registry::default());
         let (intake_metrics, sync_metrics) =
             (IntakeMetrics::register(&mut registry), SyncMetrics::register(&mut registry));
-        let pool = store::pool(&config.database).context("database.url cannot be read")?;
-        require_schema(&pool, &shutdown).await?;
+        let dead_letter_metrics = DeadLetterMetrics::register(&mut registry);
+        let ledger = Ledger::open(&config.database).context("database.url cannot be read")?;
+        require_schema(ledger.pool(), &shutdown).await?;
         let amqp = health.dependency("amqp");
-        let dead_letters = health.dependency("amqp_dead_letters");
+        let buries = health.dependency("amqp_dead_letters");
         let database = health.dependency("database");
         database.up();
         let name = "secure-export worker";
         let publisher =
-            Publisher::start(config.broker.clone(), name, dead_letters, shutdown.clone(), &tasks).await?;
+            Publisher::start(config.broker.clone(), name, buries, shutdown.clone(), &tasks).await?;
         let route = Arc::new(config.route);
         let (worker, drain) = (worker_name(), config.sync.drain);
         let bells: BTreeMap<String, Arc<Notify>> =
@@ -79,7 +82,7 @@ impl Application {
             due: bells.get(&name).cloned().unwrap_or_default(),
             name,
             target,
-            pool: pool.clone(),
+            ledger: ledger.clone(),
             route: Arc::clone(&route),
             settings: config.sync.clone(),
             metrics: sync_metrics.clone(),
@@ -89,23 +92,33 @@ impl Application {
         });
         let loops = loops.collect();
         let recorder = Recorder {
-            pool: pool.clone(),
+            ledger: ledger.clone(),
             retry: config.sync.retry,
             linger: config.sync.record_linger,
+            double_check: config.sync.double_check,
             metrics: sync_metrics.clone(),
             bells: bells.clone(),
             done: outcomes,
         };
         let sweep = Sweep {
-            pool: pool.clone(),
+            ledger: ledger.clone(),
             settings: config.sweep,
             metrics: sync_metrics,
+            dead_letters: dead_letter_metrics.clone(),
             bells: bells.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let collector = Collector {
+            broker: config.broker.clone(),
+            ledger: ledger.clone(),
+            settings: config.dead_letters,
+            metrics: dead_letter_metrics,
+            health: health.dependency("dead_letters"),
             shutdown: shutdown.clone(),
         };
         let intake = Intake {
             broker: config.broker,
-            pool: pool.clone(),
+            ledger: ledger.clone(),
             publisher,
             route,
             settings: config.intake,
@@ -116,7 +129,7 @@ impl Application {
         };
         let (admin, admin_address) = ops::admin_server(&config.admin, health, registry, |_| {})
             .context("admin.listen cannot be bound")?;
-        let parts = Parts { intake, loops, recorder, sweep, pool, bells };
+        let parts = Parts { intake, collector, loops, recorder, sweep, ledger, bells };
         Ok(Self { admin, admin_address, parts, shutdown, tasks, drain })
     }
 
@@ -133,7 +146,7 @@ impl Application {
     pub async fn run(self) -> anyhow::Result<()> {
         let Self { admin, admin_address, parts, shutdown, tasks, drain } = self;
         tracing::info!(%admin_address, "worker started");
-        let Parts { intake, loops, recorder, sweep, pool, bells } = parts;
+        let Parts { intake, collector, loops, recorder, sweep, ledger, bells } = parts;
         let admin_handle = admin.handle();
         let mut running = JoinSet::new();
         running.spawn(async move {
@@ -142,12 +155,15 @@ impl Application {
             }
         });
         running.spawn(intake.run());
+        running.spawn(collector.run());
         running.spawn(sweep.run());
-        running.spawn(wake::listen(pool.clone(), bells, shutdown.clone()));
+        running.spawn(wake::listen(ledger.pool().clone(), bells, shutdown.clone()));
         // The loops own the senders, so the recorder ends when the last of them does.
         loops.into_iter().for_each(|target| drop(running.spawn(target.run())));
         running.spawn(recorder.run());
         let early = tokio::select! {
+            // Asked first: a part that hears of the shutdown sooner has not ended by itself.
+            biased;
             () = shutdown.cancelled() => None,
             ended = running.join_next() => ended,
         };
@@ -164,7 +180,7 @@ impl Application {
                 "not everything was finished within {drain:?}; the leases run out and others go on"
             );
         }
-        if tokio::time::timeout(GOODBYE, pool.close()).await.is_err() {
+        if tokio::time::timeout(GOODBYE, ledger.pool().close()).await.is_err() {
             tracing::debug!("the database did not say goodbye in time");
         }
         tracing::info!("worker stopped");

@@ -1,6 +1,5 @@
 //! The command line of the worker.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,7 +7,9 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
 
+mod dead_letters;
 mod healthcheck;
+mod output;
 mod tickets;
 mod work;
 
@@ -37,9 +38,15 @@ enum Command {
     Tickets {
         #[command(subcommand)]
         command: tickets::Command,
-        /// Answer in JSON.
-        #[arg(long, global = true)]
-        json: bool,
+        #[command(flatten)]
+        output: output::Choice,
+    },
+    /// Look at messages that nothing could be done with, replay or discard them.
+    DeadLetters {
+        #[command(subcommand)]
+        command: dead_letters::Command,
+        #[command(flatten)]
+        output: output::Choice,
     },
 }
 
@@ -56,7 +63,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate => work::migrate(config).await,
         Command::CheckConfig => check_config(&config),
         Command::Healthcheck => healthcheck::run(&config).await,
-        Command::Tickets { command, json } => tickets::run(&config, command, json).await,
+        Command::Tickets { command, output } => tickets::run(&config, command, output.format()).await,
+        Command::DeadLetters { command, output } => dead_letters::run(config, command, output.format()).await,
     }
 }
 
@@ -70,15 +78,7 @@ pub fn failed(error: &anyhow::Error) -> ExitCode {
 
 fn check_config(config: &Config) -> anyhow::Result<ExitCode> {
     let targets: Vec<&str> = config.targets.keys().map(String::as_str).collect();
-    let (target, all) = (&config.route.target, targets.join(", "));
-    answer(&format!("the settings can be used: alerts go to {target} (targets: {all})"))?;
+    let (target, all) = (config.route.targets.join(" and "), targets.join(", "));
+    output::answer(&format!("the settings can be used: alerts go to {target} (targets: {all})"))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes the answer of a command. Somebody who stops reading, such as `head`, has had enough.
-fn answer(text: &str) -> std::io::Result<()> {
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome,
-    }
 }

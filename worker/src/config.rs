@@ -30,6 +30,7 @@ pub struct Config {
     pub intake: IntakeSettings,
     pub sync: SyncSettings,
     pub sweep: SweepSettings,
+    pub dead_letters: DeadLetterSettings,
     pub route: Route,
     pub targets: BTreeMap<String, Target>,
 }
@@ -40,6 +41,7 @@ pub struct Database {
     pub url: SecretString,
     pub max_connections: u32,
     pub acquire_timeout: Duration,
+    pub statement_timeout: Duration,
 }
 
 /// One ITSM instance, ready to be called.
@@ -76,6 +78,7 @@ pub struct SyncSettings {
     #[serde(with = "shared::settings::duration")]
     pub drain: Duration,
     pub retry: RetrySettings,
+    pub double_check: DoubleCheckSettings,
     pub ci_cache: CiCacheSettings,
 }
 
@@ -102,6 +105,18 @@ pub struct RetrySettings {
     pub failures_before_pause: u32,
 }
 
+/// When a second work item of a ticket is looked for: section `[sync.double_check]`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DoubleCheckSettings {
+    /// The first time; each later one after twice the wait.
+    #[serde(with = "shared::settings::duration")]
+    pub after: Duration,
+    /// The longest wait.
+    #[serde(with = "shared::settings::duration")]
+    pub until: Duration,
+}
+
 /// Section `[sync.ci_cache]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +140,19 @@ pub struct SweepSettings {
     pub retention: Duration,
 }
 
+/// Section `[dead_letters]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeadLetterSettings {
+    /// Letters that may wait in the ledger; the others wait on their queue.
+    pub max_waiting: u32,
+    /// Bytes of bodies of letters that may wait in the ledger.
+    pub max_waiting_bytes: u64,
+    /// How long to wait before a letter that the ledger did not take is tried again.
+    #[serde(with = "shared::settings::duration")]
+    pub retry_pause: Duration,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawConfig {
@@ -135,6 +163,7 @@ struct RawConfig {
     intake: IntakeSettings,
     sync: SyncSettings,
     sweep: SweepSettings,
+    dead_letters: DeadLetterSettings,
     route: RouteSettings,
     #[serde(default)]
     targets: BTreeMap<String, RawTarget>,
@@ -148,6 +177,8 @@ struct RawDatabase {
     max_connections: u32,
     #[serde(with = "shared::settings::duration")]
     acquire_timeout: Duration,
+    #[serde(with = "shared::settings::duration")]
+    statement_timeout: Duration,
 }
 
 #[derive(Deserialize)]
@@ -191,6 +222,7 @@ impl TryFrom<RawConfig> for Config {
             raw.intake.batch > 0 && raw.intake.prefetch > 0,
             "intake.batch and intake.prefetch must be above 0",
         )?;
+        check(!raw.database.statement_timeout.is_zero(), "database.statement_timeout must be above 0")?;
         check(raw.database.max_connections > 1, "database.max_connections must be above 1")?;
         check(
             !raw.sync.poll.is_zero() && !raw.sweep.interval.is_zero(),
@@ -199,6 +231,17 @@ impl TryFrom<RawConfig> for Config {
         check(
             !raw.sync.retry.min.is_zero() && raw.sync.retry.min <= raw.sync.retry.max,
             "sync.retry.min must be above 0 and at most sync.retry.max",
+        )?;
+        check(
+            raw.dead_letters.max_waiting > 0
+                && raw.dead_letters.max_waiting_bytes > 0
+                && !raw.dead_letters.retry_pause.is_zero(),
+            "dead_letters.max_waiting, max_waiting_bytes and retry_pause must be above 0",
+        )?;
+        check(
+            !raw.sync.double_check.after.is_zero()
+                && raw.sync.double_check.after.saturating_mul(2) <= raw.sync.double_check.until,
+            "sync.double_check.after must be above 0, and at most half of sync.double_check.until",
         )?;
         let url = settings::secret("database.url", raw.database.url, raw.database.url_file)?;
         let postgres =
@@ -213,11 +256,10 @@ impl TryFrom<RawConfig> for Config {
             raw.sweep.retention >= route.reopen_window,
             "sweep.retention must be at least route.reopen_window: a ticket is reopened as long as it is kept",
         )?;
-        if !targets.contains_key(&route.target) {
+        if let Some(unknown) = route.targets.iter().find(|target| !targets.contains_key(*target)) {
             let known: Vec<_> = targets.keys().map(String::as_str).collect();
             return Err(SettingsError::Invalid(format!(
-                "route.target = \"{}\" is not a section [targets.NAME]; there are: {}",
-                route.target,
+                "route.target = \"{unknown}\" is not a section [targets.NAME]; there are: {}",
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             )));
         }
@@ -229,10 +271,12 @@ impl TryFrom<RawConfig> for Config {
                 url,
                 max_connections: raw.database.max_connections,
                 acquire_timeout: raw.database.acquire_timeout,
+                statement_timeout: raw.database.statement_timeout,
             },
             intake: raw.intake,
             sync: raw.sync,
             sweep: raw.sweep,
+            dead_letters: raw.dead_letters,
             route,
             targets,
         })
@@ -304,6 +348,7 @@ mod tests {
             ("amqp.prefix = \"a b\"", "amqp.prefix"),
             ("sync.retry.min = \"1h\"", "sync.retry.min"),
             ("log.filter = \"worker=dbug\"", "log.filter"),
+            ("dead_letters.max_waiting = 0", "dead_letters.max_waiting"),
             ("route.correlation_key = \" \"", "route.correlation_key"),
         ];
         for (line, key) in cases {

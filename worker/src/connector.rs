@@ -43,8 +43,9 @@ pub trait Connector: Send + Sync {
     /// correlation id finds nothing.
     async fn check(&self) -> Result<(), ConnectorError>;
 
-    /// The work item with this correlation id, verified in the returned record; the newest if there are several.
-    async fn find(&self, correlation_id: &str) -> Result<Option<WorkItem>, ConnectorError>;
+    /// Every work item with this correlation id, verified in the returned records, oldest first. One, or none; more
+    /// only if a create was carried out twice.
+    async fn find(&self, correlation_id: &str) -> Result<Vec<WorkItem>, ConnectorError>;
 
     /// The work item as it is now; [`ConnectorError::Gone`] when it cannot be found.
     async fn read(&self, id: &str) -> Result<WorkItem, ConnectorError>;
@@ -60,6 +61,9 @@ pub trait Connector: Send + Sync {
 
     /// Sets a resolved work item to work again.
     async fn reopen(&self, id: &str, change: &Change) -> Result<(), ConnectorError>;
+
+    /// Closes an open work item that stands for the same alert as `original`, with a link to it.
+    async fn close_double(&self, id: &str, original: &WorkItem) -> Result<(), ConnectorError>;
 
     /// The configuration item that one of the candidates names, the first that is certain.
     async fn find_ci(&self, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError>;

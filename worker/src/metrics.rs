@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::intake::reading::Reading;
+use crate::store::dead_letters::{Stored, Waiting};
 use crate::store::listing::Backlog;
 
 /// What intake counts.
@@ -24,6 +25,15 @@ pub struct IntakeMetrics {
     template_failures: Counter,
 }
 
+/// What is counted of the dead letters in the ledger.
+#[derive(Clone, Debug, Default)]
+pub struct DeadLetterMetrics {
+    stored: Counter,
+    died_again: Counter,
+    waiting: Gauge,
+    waiting_bytes: Gauge,
+}
+
 /// What sync counts.
 #[derive(Clone, Debug)]
 pub struct SyncMetrics {
@@ -31,6 +41,7 @@ pub struct SyncMetrics {
     call_seconds: Family<ActionLabels, Histogram>,
     settled: Family<SettledLabels, Counter>,
     ci: Family<CiLabels, Counter>,
+    doubles: Family<TargetLabels, Counter>,
     pub leases_lost: Counter,
     pub template_failures: Counter,
     due: Family<TargetLabels, Gauge>,
@@ -136,6 +147,44 @@ impl IntakeMetrics {
     }
 }
 
+impl DeadLetterMetrics {
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let registry = registry.sub_registry_with_prefix("secure_export_dead_letters");
+        registry.register("stored", "Dead letters brought into the ledger", metrics.stored.clone());
+        registry.register(
+            "died_again",
+            "Dead letters that the ledger had already",
+            metrics.died_again.clone(),
+        );
+        registry.register("waiting", "Dead letters that wait for an operator", metrics.waiting.clone());
+        registry.register_with_unit(
+            "waiting",
+            "Size of the dead letters that wait for an operator",
+            Unit::Bytes,
+            metrics.waiting_bytes.clone(),
+        );
+        metrics
+    }
+
+    pub fn stored(&self, stored: Stored) {
+        match stored {
+            Stored::New => {
+                self.stored.inc();
+            }
+            Stored::DiedAgain => {
+                self.died_again.inc();
+            }
+            Stored::Known => {}
+        }
+    }
+
+    pub fn backlog(&self, waiting: Waiting) {
+        self.waiting.set(waiting.letters);
+        self.waiting_bytes.set(waiting.bytes);
+    }
+}
+
 impl SyncMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
@@ -145,6 +194,7 @@ impl SyncMetrics {
             }),
             settled: Family::default(),
             ci: Family::default(),
+            doubles: Family::default(),
             leases_lost: Counter::default(),
             template_failures: Counter::default(),
             due: Family::default(),
@@ -164,6 +214,11 @@ impl SyncMetrics {
         );
         registry.register("settled", "Passes over a ticket by how they ended", metrics.settled.clone());
         registry.register("ci_bindings", "Configuration items sought for new tickets", metrics.ci.clone());
+        registry.register(
+            "doubles",
+            "Second work items found for a ticket, and closed as duplicates",
+            metrics.doubles.clone(),
+        );
         registry.register(
             "leases_lost",
             "Outcomes not recorded because another worker had taken the ticket over",
@@ -205,6 +260,10 @@ impl SyncMetrics {
 
     pub fn settled(&self, target: &str, settlement: &'static str) {
         self.settled.get_or_create(&SettledLabels { target: target.to_owned(), settlement }).inc();
+    }
+
+    pub fn double(&self, target: &str) {
+        self.doubles.get_or_create(&TargetLabels { target: target.to_owned() }).inc();
     }
 
     pub fn ci(&self, target: &str, result: &'static str) {

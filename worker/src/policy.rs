@@ -18,9 +18,9 @@ use template::{Template, Templates};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteSettings {
-    /// The name of a `[targets.NAME]` section.
-    #[serde(default)]
-    pub target: String,
+    /// The name of a `[targets.NAME]` section, or a list of such names: an alert gets a ticket in each.
+    #[serde(default, deserialize_with = "shared::settings::list")]
+    pub target: Vec<String>,
     /// Template; alerts for which it gives the same text share a ticket.
     pub correlation_key: String,
     /// The same ticket is opened again when its alert fires within this time after it was resolved.
@@ -79,7 +79,8 @@ pub struct Weight {
 #[derive(Debug)]
 pub struct Route {
     pub name: &'static str,
-    pub target: String,
+    /// At least one, none twice.
+    pub targets: Vec<String>,
     pub reopen_window: Duration,
     pub already_resolved: AlreadyResolved,
     pub templates: Templates,
@@ -109,9 +110,16 @@ impl TryFrom<RouteSettings> for Route {
             ));
         }
         let templates = Templates::new(&raw)?;
+        let mut targets = raw.target;
+        targets.sort();
+        if targets.is_empty() || targets.windows(2).any(|pair| pair.first() == pair.last()) {
+            return Err(SettingsError::Invalid(
+                "route.target must name a section [targets.NAME], or several, each once".to_owned(),
+            ));
+        }
         Ok(Self {
             name: "route",
-            target: raw.target,
+            targets,
             reopen_window: raw.reopen_window,
             already_resolved: raw.already_resolved,
             templates,

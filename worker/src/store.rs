@@ -11,6 +11,7 @@ use crate::config::Database;
 
 pub mod alerts;
 pub mod claims;
+pub mod dead_letters;
 pub mod listing;
 pub mod outcomes;
 pub mod retention;
@@ -20,10 +21,9 @@ pub mod tickets;
 /// The schema, embedded; `worker migrate` applies it.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
-/// A statement that takes longer is given up; the longest of ours takes milliseconds.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Postgres ends a transaction that a stopped worker holds open, so that others can go on.
-const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Work that takes so much longer than a statement may has a database that is not there any more, whatever its
+/// connections look like.
+const SILENCE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Opens a pool. Connections are made when they are needed, so a database that is down is no error here.
 ///
@@ -31,15 +31,57 @@ const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// When the URL cannot be read.
 pub fn pool(database: &Database) -> Result<PgPool, sqlx::Error> {
     let options: PgConnectOptions = database.url.expose_secret().parse()?;
-    let milliseconds = |limit: Duration| limit.as_millis().to_string();
+    let limit = milliseconds(database.statement_timeout).to_string();
     let options = options.application_name("secure-export-worker").options([
-        ("statement_timeout", milliseconds(STATEMENT_TIMEOUT)),
-        ("idle_in_transaction_session_timeout", milliseconds(IDLE_IN_TRANSACTION_TIMEOUT)),
+        ("statement_timeout", limit.clone()),
+        // Of a worker that was stopped in the middle, so that others can go on.
+        ("idle_in_transaction_session_timeout", limit),
     ]);
     Ok(PgPoolOptions::new()
         .max_connections(database.max_connections)
         .acquire_timeout(database.acquire_timeout)
         .connect_lazy_with(options))
+}
+
+/// The database of a worker that goes on whatever becomes of it.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pool: PgPool,
+    silence_limit: Duration,
+}
+
+impl Ledger {
+    /// Opens a pool, see [`pool`].
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn open(database: &Database) -> Result<Self, sqlx::Error> {
+        let silence_limit = database.statement_timeout.saturating_add(SILENCE_MARGIN);
+        Ok(Self { pool: pool(database)?, silence_limit })
+    }
+
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Does something with a connection, and gives up when all of it takes longer than a single statement may, and a
+    /// margin. The connection is closed then: on a network that swallows bytes it would never come back to the pool.
+    ///
+    /// # Errors
+    /// Those of `work`; that there was no connection, or no answer in time.
+    pub async fn with<T, E: From<sqlx::Error>>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.pool.acquire().await?;
+        if let Ok(outcome) = tokio::time::timeout(self.silence_limit, work(&mut connection)).await {
+            return outcome;
+        }
+        connection.close_on_drop();
+        let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database does not answer");
+        Err(sqlx::Error::Io(silent).into())
+    }
 }
 
 /// Whether the schema is the one this build was written for.
@@ -85,6 +127,11 @@ pub fn failure(error: &sqlx::Error) -> Failure {
         Some("40") => Failure::Conflict,
         _ => Failure::Database,
     }
+}
+
+/// A duration as statements take it, 49 days at most.
+fn milliseconds(duration: Duration) -> i64 {
+    i64::from(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX))
 }
 
 /// A text as Postgres can hold it: without NUL.

@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::SweepSettings;
-use crate::metrics::SyncMetrics;
-use crate::store::{listing, retention, targets};
+use crate::metrics::{DeadLetterMetrics, SyncMetrics};
+use crate::store::{Ledger, dead_letters, listing, retention, targets};
 
 /// Everything that the sweep works with.
 pub struct Sweep {
-    pub pool: PgPool,
+    pub ledger: Ledger,
     pub settings: SweepSettings,
     pub metrics: SyncMetrics,
+    pub dead_letters: DeadLetterMetrics,
     pub bells: BTreeMap<String, Arc<Notify>>,
     pub shutdown: CancellationToken,
 }
@@ -26,7 +27,8 @@ impl Sweep {
     pub async fn run(self) {
         let mut forgotten_at: Option<Instant> = None;
         while !self.shutdown.is_cancelled() {
-            if let Err(error) = self.look().await {
+            let looked = self.ledger.with(async |connection| self.look(connection).await);
+            if let Err(error) = looked.await {
                 tracing::warn!(%error, "the ledger was not looked over, trying again: {error}");
             }
             if forgotten_at.is_none_or(|at| at.elapsed() >= self.settings.forget_every) {
@@ -44,17 +46,20 @@ impl Sweep {
         }
     }
 
-    async fn look(&self) -> Result<(), sqlx::Error> {
-        let backlog = listing::backlog(&self.pool).await?;
+    async fn look(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let backlog = listing::backlog(&mut *connection).await?;
         let paused: Vec<String> =
-            targets::paused(&self.pool).await?.into_iter().map(|paused| paused.target).collect();
+            targets::paused(&mut *connection).await?.into_iter().map(|paused| paused.target).collect();
         self.metrics.backlog(self.bells.keys(), &backlog, &paused);
-        let repaired = retention::repair(&self.pool).await?;
+        self.dead_letters.backlog(dead_letters::waiting(&mut *connection).await?);
+        let repaired = retention::repair(&mut *connection).await?;
         if repaired > 0 {
             tracing::warn!(
                 repaired,
                 "{repaired} tickets were not as wanted and nobody was to act; they are due now"
             );
+        }
+        if repaired + retention::double_check(connection).await? > 0 {
             self.bells.values().for_each(|bell| bell.notify_one());
         }
         Ok(())
@@ -62,12 +67,19 @@ impl Sweep {
 
     /// A few rows at a time, so that nobody waits, until there are no more.
     async fn forget(&self) -> Result<(), sqlx::Error> {
-        let (pool, retention) = (&self.pool, self.settings.retention);
-        while retention::forget_attempts(pool, retention).await? && !self.shutdown.is_cancelled() {}
-        while retention::forget_notifications(pool, retention).await? && !self.shutdown.is_cancelled() {}
-        while retention::retire_tickets(pool, retention).await? && !self.shutdown.is_cancelled() {}
-        while retention::forget_tickets(pool, retention).await? && !self.shutdown.is_cancelled() {}
-        while retention::forget_alerts(pool, retention).await? && !self.shutdown.is_cancelled() {}
+        while self.ledger.with(async |connection| self.forget_some(connection).await).await?
+            && !self.shutdown.is_cancelled()
+        {}
         Ok(())
+    }
+
+    async fn forget_some(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let retention = self.settings.retention;
+        Ok(retention::forget_attempts(&mut *connection, retention).await?
+            | retention::forget_notifications(&mut *connection, retention).await?
+            | retention::retire_tickets(&mut *connection, retention).await?
+            | retention::forget_tickets(&mut *connection, retention).await?
+            | retention::forget_alerts(&mut *connection, retention).await?
+            | retention::forget_dead_letters(connection, retention).await?)
     }
 }

@@ -7,18 +7,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::BootInstant;
 use crate::config::{SyncSettings, Target};
+use crate::failure_point::FailurePoint;
 use crate::metrics::{SelfTest, SyncMetrics};
 use crate::policy::Route;
-use crate::store::claims::{Claim, claim_due};
+use crate::store::Ledger;
+use crate::store::claims::{Claim, Terms, claim_due};
 
 pub mod ci;
+pub mod doubles;
 pub mod pass;
 pub mod plan;
 pub mod recorder;
@@ -33,7 +35,7 @@ use retry::{Failing, Verdict};
 pub struct TargetLoop {
     pub name: String,
     pub target: Target,
-    pub pool: PgPool,
+    pub ledger: Ledger,
     pub route: Arc<Route>,
     pub settings: SyncSettings,
     pub metrics: SyncMetrics,
@@ -62,7 +64,7 @@ impl TargetLoop {
             while passes.try_join_next().is_some() {}
             let free = self.target.concurrency.saturating_sub(passes.len());
             // A claim is a transaction: wait until it is worth one.
-            let claimed_at = Instant::now();
+            let claimed_at = BootInstant::now();
             let claimed =
                 if free * 2 >= self.target.concurrency { self.claim(free).await } else { Vec::new() };
             let more = !claimed.is_empty() && claimed.len() == free;
@@ -109,8 +111,21 @@ impl TargetLoop {
     }
 
     async fn claim(&self, limit: usize) -> Vec<Claim> {
-        match claim_due(&self.pool, &self.name, limit, self.settings.lease, &self.worker).await {
-            Ok(claims) => claims,
+        let terms = Terms {
+            lease: self.settings.lease,
+            takeover_wait: self.settings.retry.look_up_after,
+            double_check_after: self.settings.double_check.after,
+            worker: &self.worker,
+        };
+        let claimed =
+            self.ledger.with(async |connection| claim_due(connection, &self.name, limit, &terms).await);
+        match claimed.await {
+            Ok(claims) => {
+                if !claims.is_empty() {
+                    FailurePoint::Claimed.reach();
+                }
+                claims
+            }
             Err(error) => {
                 tracing::warn!(target_name = self.name, %error, "cannot claim tickets, trying again: {error}");
                 Vec::new()

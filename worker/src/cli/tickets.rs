@@ -9,14 +9,12 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::answer;
+use super::output::{Format, answer, answer_json, printable, second};
 use crate::config::Config;
 use crate::store;
 use crate::store::listing::{self, AlertLine, AttemptLine, Filter, TicketLine};
 
 const MAX_RETRIES_AT_ONCE: u32 = 10_000;
-/// Characters of one text in a list.
-const MAX_CHARS: usize = 200;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -50,32 +48,32 @@ pub(super) enum Command {
     },
 }
 
-pub(super) async fn run(config: &Config, command: Command, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(config: &Config, command: Command, format: Format) -> anyhow::Result<ExitCode> {
     let pool = store::pool(&config.database).context("database.url cannot be read")?;
     match command {
-        Command::List { none: true, limit, .. } => list_without(&pool, limit, json).await,
+        Command::List { none: true, limit, .. } => list_without(&pool, limit, format).await,
         Command::List { state, target, limit, none: false } => {
-            list(&pool, &Filter { state, target, ticket_id: None, limit }, json).await
+            list(&pool, &Filter { state, target, ticket_id: None, limit }, format).await
         }
-        Command::Show { ticket } => show(&pool, &ticket, json).await,
+        Command::Show { ticket } => show(&pool, &ticket, format).await,
         Command::Retry { ticket: Some(ticket), .. } => {
             let ids = listing::find(&pool, &ticket).await?;
             anyhow::ensure!(!ids.is_empty(), "there is no ticket {ticket}");
-            retry(&pool, &ids, json).await
+            retry(&pool, &ids, format).await
         }
         Command::Retry { ticket: None, .. } => {
             let filter =
                 Filter { state: Some("parked".to_owned()), limit: MAX_RETRIES_AT_ONCE, ..Filter::default() };
             let parked = listing::tickets(&pool, &filter).await?;
-            retry(&pool, &parked.iter().map(|line| line.ticket_id).collect::<Vec<_>>(), json).await
+            retry(&pool, &parked.iter().map(|line| line.ticket_id).collect::<Vec<_>>(), format).await
         }
     }
 }
 
-async fn list(pool: &PgPool, filter: &Filter, json: bool) -> anyhow::Result<ExitCode> {
+async fn list(pool: &PgPool, filter: &Filter, format: Format) -> anyhow::Result<ExitCode> {
     let tickets = listing::tickets(pool, filter).await?;
-    if json {
-        answer(&serde_json::to_string_pretty(&tickets)?)?;
+    if format == Format::Json {
+        answer_json(&tickets)?;
         return Ok(ExitCode::SUCCESS);
     }
     answer(&format!("{:<14} {:<11} {:<20} {:<20} {:<16} RULE", "NUMBER", "STATE", "FIRED", "CI", "TARGET"))?;
@@ -88,10 +86,10 @@ async fn list(pool: &PgPool, filter: &Filter, json: bool) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list_without(pool: &PgPool, limit: u32, json: bool) -> anyhow::Result<ExitCode> {
+async fn list_without(pool: &PgPool, limit: u32, format: Format) -> anyhow::Result<ExitCode> {
     let alerts = listing::without_ticket(pool, limit).await?;
-    if json {
-        answer(&serde_json::to_string_pretty(&alerts)?)?;
+    if format == Format::Json {
+        answer_json(&alerts)?;
         return Ok(ExitCode::SUCCESS);
     }
     for alert in &alerts {
@@ -100,7 +98,7 @@ async fn list_without(pool: &PgPool, limit: u32, json: bool) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(pool: &PgPool, name: &str, json: bool) -> anyhow::Result<ExitCode> {
+async fn show(pool: &PgPool, name: &str, format: Format) -> anyhow::Result<ExitCode> {
     let ids = listing::find(pool, name).await?;
     anyhow::ensure!(!ids.is_empty(), "there is no ticket {name}");
     for id in ids {
@@ -109,9 +107,8 @@ async fn show(pool: &PgPool, name: &str, json: bool) -> anyhow::Result<ExitCode>
             listing::tickets(pool, &filter).await?.into_iter().next().context("the ticket is gone")?;
         let alerts = listing::alerts(pool, id).await?;
         let attempts = listing::attempts(pool, id).await?;
-        if json {
-            let all = json!({ "ticket": ticket, "alerts": alerts, "attempts": attempts });
-            answer(&serde_json::to_string_pretty(&all)?)?;
+        if format == Format::Json {
+            answer_json(&json!({ "ticket": ticket, "alerts": alerts, "attempts": attempts }))?;
             continue;
         }
         answer(&line(&ticket))?;
@@ -126,9 +123,12 @@ async fn show(pool: &PgPool, name: &str, json: bool) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-async fn retry(pool: &PgPool, tickets: &[Uuid], json: bool) -> anyhow::Result<ExitCode> {
+async fn retry(pool: &PgPool, tickets: &[Uuid], format: Format) -> anyhow::Result<ExitCode> {
     let due = listing::retry(pool, tickets).await?;
-    answer(&if json { json!({ "due": due }).to_string() } else { format!("{due} tickets are due now") })?;
+    match format {
+        Format::Json => answer_json(&json!({ "due": due }))?,
+        Format::Text => answer(&format!("{due} tickets are due now"))?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -149,7 +149,7 @@ fn line(ticket: &TicketLine) -> String {
 
 /// An alert that does not say when it fired counts as the oldest.
 fn fired(at: Timestamp) -> String {
-    if at == Timestamp::UNIX_EPOCH { "-".to_owned() } else { at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() }
+    if at == Timestamp::UNIX_EPOCH { "-".to_owned() } else { second(at) }
 }
 
 fn alert_line(alert: &AlertLine) -> String {
@@ -168,13 +168,4 @@ fn attempt_line(attempt: &AttemptLine) -> String {
         attempt.worker,
         printable(attempt.detail.as_deref().unwrap_or_default())
     )
-}
-
-/// Alert text is not ours: control and formatting characters could rewrite the operator's screen.
-fn printable(text: &str) -> String {
-    let rewrites = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.chars().map(|c| if rewrites(c) { ' ' } else { c }).take(MAX_CHARS).collect()
 }

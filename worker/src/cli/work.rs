@@ -24,6 +24,6 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
 
 pub(super) async fn migrate(config: Config) -> anyhow::Result<ExitCode> {
     store::migrate(&config.database).await.context("the database cannot be migrated")?;
-    super::answer("the database has the schema of this version")?;
+    super::output::answer("the database has the schema of this version")?;
     Ok(ExitCode::SUCCESS)
 }

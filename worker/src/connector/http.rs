@@ -10,14 +10,16 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, redirect};
 use serde_json::Value;
 use shared::settings::SettingsError;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::sleep_until;
 use url::Url;
 
 pub(crate) use self::credentials::{Basic, ClientCredentials, Credentials};
+use self::deadline::Deadline;
 pub(crate) use self::outcome::Purpose;
 use super::{ConnectorError, text};
 
 mod credentials;
+mod deadline;
 mod outcome;
 
 /// Larger than any answer that a connector asks for; the rest is somebody else's page.
@@ -68,7 +70,7 @@ impl HttpClient {
     /// # Errors
     /// Every failure, by what the caller can do about it; no text contains a credential.
     pub(crate) async fn call(&self, call: &Call) -> Result<Vec<u8>, ConnectorError> {
-        let deadline = Instant::now() + self.deadline;
+        let deadline = Deadline::after(self.deadline);
         let authorization = self.credentials.authorization(&self.wire, deadline).await?;
         let outcome = self.attempt(call, &authorization, deadline).await;
         let Err(ConnectorError::Unauthorized(reason)) = outcome else { return outcome };
@@ -83,7 +85,7 @@ impl HttpClient {
         &self,
         call: &Call,
         authorization: &HeaderValue,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Vec<u8>, ConnectorError> {
         let mut request = self
             .wire
@@ -125,8 +127,13 @@ impl Wire {
         request: RequestBuilder,
         purpose: Purpose,
         explain: Explain,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Vec<u8>, ConnectorError> {
+        if deadline.is_over() {
+            return Err(ConnectorError::Unavailable(
+                "nothing was sent: this worker stood still until the time for the call was over".to_owned(),
+            ));
+        }
         let exchange = async {
             let mut response =
                 request.send().await.map_err(|error| unanswered(purpose, &error.without_url()))?;
@@ -138,9 +145,13 @@ impl Wire {
             let words = explain(&body.unwrap_or_default());
             Err(purpose.refused(response.status(), response.headers(), words, Timestamp::now()))
         };
-        match timeout_at(deadline, exchange).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(purpose.unanswered("no complete answer within the deadline".to_owned())),
+        // The timer first, so that a process that was stopped sends as little as can be helped when it wakes.
+        tokio::select! {
+            biased;
+            () = sleep_until(deadline.timer()) => {
+                Err(purpose.unanswered("no complete answer within the deadline".to_owned()))
+            }
+            outcome = exchange => outcome,
         }
     }
 }

@@ -20,7 +20,7 @@ use self::query::{Identifier, Query, QueryValue, SysId, record_url, search_url, 
 use self::record::{Row, WORK_ITEM};
 use self::settings::Instance;
 use super::http::{Call, HttpClient, Purpose};
-use super::{Change, CiCandidate, CiMatch, Connector, ConnectorError, Draft, WorkItem, WorkItemState};
+use super::{Change, CiCandidate, CiMatch, Connector, ConnectorError, Draft, WorkItem, WorkItemState, text};
 
 mod ci;
 mod payload;
@@ -34,6 +34,8 @@ const CORRELATION_ID: Identifier = Identifier::known("correlation_id");
 const MAX_TICKETS: u8 = 10;
 /// Stock lists of resolution codes have ten entries.
 const MAX_CHOICES: u8 = 200;
+/// States are small numbers.
+const MAX_STATE_CHARS: usize = 40;
 
 /// One instance and the user that we are there.
 pub struct ServiceNow {
@@ -63,11 +65,12 @@ impl ServiceNow {
         self.call(Purpose::Search, Method::GET, url, None).await
     }
 
-    /// Every ticket with the correlation id, newest first.
+    /// Every ticket with the correlation id, oldest first. Times are of whole seconds, numbers tell those of one apart.
     async fn tickets(&self, correlation_id: &QueryValue) -> Result<Vec<Row>, ConnectorError> {
         let query = Query::default()
             .any(&[CORRELATION_ID], std::slice::from_ref(correlation_id))
-            .and("ORDERBYDESCsys_created_on");
+            .and("ORDERBYsys_created_on")
+            .and("ORDERBYnumber");
         let rows = self.search(&self.instance.table, &query, WORK_ITEM, MAX_TICKETS).await?;
         if rows.iter().any(|row| row.text("correlation_id") != correlation_id.as_str()) {
             return Err(ConnectorError::Rejected(format!(
@@ -83,6 +86,14 @@ impl ServiceNow {
     async fn change(&self, id: &str, body: Value) -> Result<Row, ConnectorError> {
         let url = record_url(&self.instance.base_url, &self.instance.table, &sys_id(id)?, WORK_ITEM);
         self.call(Purpose::Change, Method::PATCH, url, Some(body)).await
+    }
+
+    async fn resolved(&self, id: &str, body: Value) -> Result<(), ConnectorError> {
+        let row = self.change(id, body).await?;
+        match record::state(row.text("state")) {
+            WorkItemState::Resolved | WorkItemState::Closed => Ok(()),
+            WorkItemState::Open => Err(kept_its_state(&row)),
+        }
     }
 
     async fn call<T: DeserializeOwned>(
@@ -119,7 +130,15 @@ impl ServiceNow {
         let mut allowed: Vec<&str> = rows.iter().filter(of_this_list).map(|row| row.text("value")).collect();
         allowed.sort_unstable();
         allowed.dedup();
-        if allowed.is_empty() || allowed.contains(&self.instance.close_code.as_str()) {
+        let known = |code: &str| allowed.is_empty() || allowed.contains(&code);
+        let for_doubles = self.instance.duplicate_close_code.as_str();
+        if !known(for_doubles) {
+            warn!(
+                "duplicate_close_code {for_doubles:?} is not one of this instance's: {}",
+                allowed.join(", ")
+            );
+        }
+        if known(&self.instance.close_code) {
             return Ok(());
         }
         Err(ConnectorError::Rejected(format!(
@@ -141,20 +160,14 @@ impl Connector for ServiceNow {
         Ok(())
     }
 
-    async fn find(&self, id: &str) -> Result<Option<WorkItem>, ConnectorError> {
+    async fn find(&self, id: &str) -> Result<Vec<WorkItem>, ConnectorError> {
         let rows = self.tickets(&correlation_id(id)?).await?;
-        let items: Vec<WorkItem> = rows.iter().filter_map(Row::work_item).collect();
-        if let [first, second, ..] = items.as_slice() {
-            warn!(
-                ticket.correlation_id = id,
-                "{} tickets have correlation id {id}, among them {} and {}: close all but one",
-                items.len(),
-                first.number,
-                second.number
-            );
-        }
-        let open = items.iter().position(|item| item.state == WorkItemState::Open).unwrap_or(0);
-        Ok(items.into_iter().nth(open))
+        // To leave one out would be to make it a second time.
+        record::work_items(&rows).ok_or_else(|| {
+            ConnectorError::Rejected(format!(
+                "a ticket with correlation id {id} came without a sys_id: let the user read that column"
+            ))
+        })
     }
 
     async fn read(&self, id: &str) -> Result<WorkItem, ConnectorError> {
@@ -194,11 +207,7 @@ impl Connector for ServiceNow {
     }
 
     async fn resolve(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
-        let row = self.change(id, payload::resolve(change, &self.instance.close_code)?).await?;
-        match record::state(row.text("state")) {
-            WorkItemState::Resolved | WorkItemState::Closed => Ok(()),
-            WorkItemState::Open => Err(kept_its_state(&row)),
-        }
+        self.resolved(id, payload::resolve(change, &self.instance.close_code)?).await
     }
 
     async fn reopen(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
@@ -207,6 +216,11 @@ impl Connector for ServiceNow {
             WorkItemState::Open => Ok(()),
             WorkItemState::Resolved | WorkItemState::Closed => Err(kept_its_state(&row)),
         }
+    }
+
+    async fn close_double(&self, id: &str, original: &WorkItem) -> Result<(), ConnectorError> {
+        let body = payload::close_double(original, &self.instance.duplicate_close_code);
+        self.resolved(id, body).await
     }
 
     async fn find_ci(&self, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError> {
@@ -232,7 +246,7 @@ fn sys_id(id: &str) -> Result<SysId, ConnectorError> {
 fn kept_its_state(row: &Row) -> ConnectorError {
     ConnectorError::Rejected(format!(
         "the instance accepted the change but left {} in state {:?}: look for a business rule",
-        row.text("number"),
-        row.text("state")
+        row.number(),
+        text::line(row.text("state"), MAX_STATE_CHARS)
     ))
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use shared::alert::identity::AlertKey;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::reading::{Reading, assign, needs_ticket};
+use super::reading::{Reading, group, needs_ticket};
 use crate::metrics::IntakeMetrics;
 use crate::policy::Route;
 use crate::reconcile::alert::AlertState;
@@ -34,13 +34,13 @@ pub enum BatchError {
 /// # Errors
 /// When it was not committed; trying again is safe.
 pub async fn reconcile(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     route: &Route,
     readings: &[Reading],
     metrics: &IntakeMetrics,
 ) -> Result<(), BatchError> {
     let heard = Batch::of(readings);
-    let mut transaction = pool.begin().await?;
+    let mut transaction = connection.begin().await?;
     let connection: &mut PgConnection = &mut transaction;
 
     alerts::ensure(connection, &heard.identities).await?;
@@ -58,7 +58,9 @@ pub async fn reconcile(
         alerts::update(connection, &changed).await?;
         give_tickets(connection, route, &heard, &changed, metrics).await?;
         update_tickets(connection, route, &changed).await?;
-        tickets::announce(connection, &route.target).await?;
+        for target in &route.targets {
+            tickets::announce(connection, target).await?;
+        }
     }
     transaction.commit().await?;
     Ok(())
@@ -111,7 +113,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Makes tickets for changed alerts that need one and have none.
+/// Makes tickets for changed alerts that need one and have none, in every target of the route.
 async fn give_tickets(
     connection: &mut PgConnection,
     route: &Route,
@@ -120,34 +122,42 @@ async fn give_tickets(
     metrics: &IntakeMetrics,
 ) -> Result<(), BatchError> {
     let keys: Vec<AlertKey> = changed.iter().map(|(alert, _)| *alert).collect();
-    let served = tickets::alerts_with_ticket(connection, &keys).await?;
-    let unserved = || changed.iter().filter(|(alert, _)| !served.contains(alert));
-    let skipped: Vec<AlertKey> =
-        unserved().filter(|(_, state)| !needs_ticket(route, state)).map(|(alert, _)| *alert).collect();
+    let served = tickets::served(connection, &keys).await?;
+    let has_any = |alert: &AlertKey| served.iter().any(|(served, _)| served == alert);
+    let skipped: Vec<AlertKey> = changed
+        .iter()
+        .filter(|(alert, state)| !needs_ticket(route, state) && !has_any(alert))
+        .map(|(alert, _)| *alert)
+        .collect();
     if !skipped.is_empty() {
         alerts::explain_no_ticket(connection, &skipped, RESOLVED_BEFORE_TICKET).await?;
     }
     let mut wanted = Vec::new();
-    for (alert, state) in unserved().filter(|(_, state)| needs_ticket(route, state)) {
+    for (alert, state) in changed.iter().filter(|(_, state)| needs_ticket(route, state)) {
         let Some(reading) = heard.shown(*alert, state) else { continue };
-        let assignment = assign(route, reading)?;
-        if let Some(failure) = assignment.fallback {
-            metrics.template_failed(&failure);
+        let unserved: Vec<&String> =
+            route.targets.iter().filter(|target| !served.contains(&(*alert, (*target).clone()))).collect();
+        if unserved.is_empty() {
+            continue;
         }
-        wanted.push(Wanted {
+        let group = group(route, reading)?;
+        if let Some(failure) = &group.fallback {
+            metrics.template_failed(failure);
+        }
+        wanted.extend(unserved.into_iter().map(|target| Wanted {
             alert: *alert,
-            target: route.target.clone(),
+            target: target.clone(),
             route: route.name,
-            correlation_key: assignment.correlation_key,
+            correlation_key: group.correlation_key(target),
             ticket: first(*alert, state),
-        });
+        }));
     }
     if wanted.is_empty() {
         return Ok(());
     }
-    let mut first_of_key: BTreeMap<&str, &Wanted> = BTreeMap::new();
+    let mut first_of_key: BTreeMap<(&str, &str), &Wanted> = BTreeMap::new();
     for one in &wanted {
-        first_of_key.entry(&one.correlation_key).or_insert(one);
+        first_of_key.entry((&one.target, &one.correlation_key)).or_insert(one);
     }
     tickets::ensure(connection, &first_of_key.into_values().collect::<Vec<_>>()).await?;
     let joined = tickets::join(connection, &wanted).await?;
@@ -168,8 +178,12 @@ async fn update_tickets(
     // A ticket that ended between the look at it and the lock on it left its firing alerts without one.
     let firing: Vec<AlertKey> =
         changed.iter().filter(|(_, state)| state.firing()).map(|(alert, _)| *alert).collect();
-    if !firing.is_empty() && tickets::alerts_with_ticket(connection, &firing).await?.len() < firing.len() {
-        return Err(BatchError::Raced);
+    if !firing.is_empty() {
+        let served = tickets::served(connection, &firing).await?;
+        let is_served = |alert| route.targets.iter().all(|target| served.contains(&(alert, target.clone())));
+        if !firing.into_iter().all(is_served) {
+            return Err(BatchError::Raced);
+        }
     }
     let ids: Vec<Uuid> = stored.iter().map(|(ticket, _)| *ticket).collect();
     let any_firing = tickets::firing(connection, &ids).await?;

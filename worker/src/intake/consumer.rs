@@ -5,26 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use lapin::Consumer;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::FieldTable;
-use lapin::{Connection, Consumer};
-use shared::amqp::topology::{self, TopologyError};
-use shared::amqp::{self, Broker, Publisher, RECONNECT_MAX, reconnect_waits};
+use lapin::options::BasicAckOptions;
+use shared::amqp::{Broker, Publisher};
 use shared::ops::Dependency;
-use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{BatchError, reconcile};
 use super::reading::{Reading, read};
 use crate::config::IntakeSettings;
+use crate::failure_point::FailurePoint;
 use crate::metrics::IntakeMetrics;
 use crate::policy::Route;
-use crate::store::{self, Failure};
+use crate::store::{self, Failure, Ledger};
+use crate::subscription::{Consume, SessionError, Subscription, pause, spread};
 
-/// How long declaring and subscribing may take.
-const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 /// A batch that got in another's way waits so long, or up to twice that.
 const RACED_PAUSE: Duration = Duration::from_millis(10);
 /// How long the broker may take to confirm a dead letter before it is sent again.
@@ -35,7 +32,7 @@ const MAX_REASON_CHARS: usize = 500;
 /// Everything that intake works with.
 pub struct Intake {
     pub broker: Broker,
-    pub pool: PgPool,
+    pub ledger: Ledger,
     pub publisher: Publisher,
     pub route: Arc<Route>,
     pub settings: IntakeSettings,
@@ -45,60 +42,37 @@ pub struct Intake {
     pub shutdown: CancellationToken,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum SessionError {
-    #[error("the broker failed: {0}")]
-    Broker(#[from] lapin::Error),
-    #[error(transparent)]
-    Topology(#[from] TopologyError),
-    #[error("the broker does not answer")]
-    Silent,
-    #[error("the broker ended the subscription")]
-    Ended,
-}
-
 impl Intake {
     /// Consumes until shutdown, over as many connections as it takes.
     pub async fn run(self) {
-        let mut waits = reconnect_waits();
-        while !self.shutdown.is_cancelled() {
-            let started = Instant::now();
-            if let Err(error) = self.session().await {
-                self.amqp.down(&error.to_string());
-                tracing::warn!(%error, "intake lost the broker, reconnecting: {error}");
-            }
-            if started.elapsed() > RECONNECT_MAX {
-                waits = reconnect_waits();
-            }
-            self.pause(waits.next().unwrap_or(RECONNECT_MAX)).await;
-        }
-    }
-
-    /// One connection, until it fails or shutdown.
-    async fn session(&self) -> Result<(), SessionError> {
-        let connection = self.broker.connect("secure-export worker intake").await?;
-        let outcome = self.consume(&connection).await;
-        amqp::close(&connection).await;
-        outcome
-    }
-
-    async fn consume(&self, connection: &Connection) -> Result<(), SessionError> {
-        let mut consumer = match tokio::time::timeout(SUBSCRIBE_DEADLINE, self.subscribe(connection)).await {
-            Ok(consumer) => consumer?,
-            Err(_) => return Err(SessionError::Silent),
+        let subscription = Subscription {
+            broker: self.broker.clone(),
+            queue: self.broker.names.inbound.clone(),
+            name: "intake",
+            prefetch: self.settings.prefetch,
+            health: self.amqp.clone(),
+            shutdown: self.shutdown.clone(),
         };
-        self.amqp.up();
-        tracing::info!("intake consumes from the broker");
+        subscription.run(&self).await;
+    }
+}
+
+impl Consume for Intake {
+    async fn consume(&self, mut consumer: Consumer) -> Result<(), SessionError> {
         let mut kept: BTreeSet<u64> = BTreeSet::new();
         loop {
             let batch = tokio::select! {
                 batch = self.collect(&mut consumer) => batch?,
                 () = self.shutdown.cancelled() => return Ok(()),
             };
-            match self.settle(&batch).await {
+            FailurePoint::Received.reach();
+            let settled = self.settle(&batch).await;
+            FailurePoint::Committed.reach();
+            match settled {
                 Settled::All if kept.is_empty() => {
                     if let Some(last) = batch.last() {
                         last.acker.ack(BasicAckOptions { multiple: true }).await?;
+                        FailurePoint::Acknowledged.reach();
                     }
                     continue;
                 }
@@ -112,16 +86,9 @@ impl Intake {
             }
         }
     }
+}
 
-    async fn subscribe(&self, connection: &Connection) -> Result<Consumer, SessionError> {
-        let channel = connection.create_channel().await?;
-        topology::declare(&channel, &self.broker).await?;
-        channel.basic_qos(self.settings.prefetch, BasicQosOptions::default()).await?;
-        let queue = self.broker.names.inbound.clone();
-        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-        Ok(channel.basic_consume(queue, "".into(), options, arguments).await?)
-    }
-
+impl Intake {
     /// Waits for a delivery, and a little longer for more.
     async fn collect(&self, consumer: &mut Consumer) -> Result<Vec<Delivery>, SessionError> {
         let first = consumer.next().await.ok_or(SessionError::Ended)??;
@@ -183,21 +150,24 @@ impl Intake {
         }
         loop {
             let started = Instant::now();
-            match reconcile(&self.pool, &self.route, readings, &self.metrics).await {
+            let committed = self
+                .ledger
+                .with(async |connection| reconcile(connection, &self.route, readings, &self.metrics).await);
+            match committed.await {
                 Ok(()) => {
                     self.database.up();
                     self.metrics.committed(readings, started.elapsed());
                     return Committed::Yes;
                 }
-                Err(BatchError::Raced) => self.pause(spread(RACED_PAUSE)).await,
+                Err(BatchError::Raced) => pause(&self.shutdown, spread(RACED_PAUSE)).await,
                 Err(error @ BatchError::Shape(_)) => return Committed::Never(error),
                 Err(BatchError::Ledger(error)) => match store::failure(&error) {
                     Failure::Data => return Committed::Never(BatchError::Ledger(error)),
-                    Failure::Conflict => self.pause(spread(RACED_PAUSE)).await,
+                    Failure::Conflict => pause(&self.shutdown, spread(RACED_PAUSE)).await,
                     Failure::Database => {
                         self.database.down(&error.to_string());
                         tracing::error!(%error, "the ledger cannot take a batch, trying again: {error}");
-                        self.pause(spread(self.settings.retry_pause)).await;
+                        pause(&self.shutdown, spread(self.settings.retry_pause)).await;
                     }
                 },
             }
@@ -224,22 +194,10 @@ impl Intake {
             }
         }
     }
-
-    async fn pause(&self, wait: Duration) {
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = self.shutdown.cancelled() => {}
-        }
-    }
 }
 
 fn bytes(batch: &[Delivery]) -> usize {
     batch.iter().map(|delivery| delivery.data.len()).sum()
-}
-
-/// Between once and twice as long, so that workers do not try in step.
-fn spread(pause: Duration) -> Duration {
-    pause.mul_f64(1.0 + rand::random::<f64>())
 }
 
 enum Settled {

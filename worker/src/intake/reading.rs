@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use lapin::BasicProperties;
 use shared::alert::{Notification, ShapeError};
 use shared::message::{Message, MessageError};
+use uuid::Uuid;
 
 use crate::policy::view::AlertView;
 use crate::policy::{AlreadyResolved, Route, correlate, template};
@@ -27,12 +28,21 @@ pub enum Poison {
     Shape(#[from] ShapeError),
 }
 
-/// Which ticket an alert belongs to.
+/// What the route groups an alert by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignment {
-    pub correlation_key: String,
+pub struct Group {
+    tenant_id: Uuid,
+    text: String,
     /// What was wrong with the template of the key, if the plain key was taken.
     pub fallback: Option<String>,
+}
+
+impl Group {
+    /// The key of the group's ticket in a target.
+    #[must_use]
+    pub fn correlation_key(&self, target: &str) -> String {
+        correlate::key(self.tenant_id, target, &self.text)
+    }
 }
 
 /// Reads a delivery.
@@ -66,18 +76,17 @@ pub fn read(properties: &BasicProperties, body: &[u8]) -> Result<Reading, Poison
     Ok(Reading { identity, report: Report::new(notification_id, essentials), heard })
 }
 
-/// The ticket that the route gives an alert.
+/// The group that the route puts an alert into.
 ///
 /// # Errors
 /// When the body is no alert; it was one when it was read.
-pub fn assign(route: &Route, reading: &Reading) -> Result<Assignment, ShapeError> {
+pub fn group(route: &Route, reading: &Reading) -> Result<Group, ShapeError> {
     let notification = Notification::parse(reading.heard.body.as_bytes())?;
     let tenant_id = reading.identity.tenant_id;
     let view = AlertView::new(tenant_id, &notification);
     let rendered =
         route.templates.render(&template::Template::CorrelationKey, &view, &template::TicketView::default());
-    let correlation_key = correlate::key(tenant_id, &route.target, &rendered.text);
-    Ok(Assignment { correlation_key, fallback: rendered.fallback })
+    Ok(Group { tenant_id, text: rendered.text, fallback: rendered.fallback })
 }
 
 /// Whether an alert in this state gets a ticket when it has none.

@@ -4,12 +4,26 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use super::milliseconds;
 use super::tickets::wants;
 use crate::connector::WorkItemState;
 use crate::reconcile::ticket::Wants;
+
+/// On what terms tickets are claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    pub lease: Duration,
+    /// How long after the end of a lease that was not given back its ticket is left alone: what its holder sent last
+    /// may still be on its way, or being worked on.
+    pub takeover_wait: Duration,
+    /// How long after such a take-over a second work item is looked for, if the first was not known.
+    pub double_check_after: Duration,
+    /// How the claiming worker is known in the ledger.
+    pub worker: &'a str,
+}
 
 /// A ticket that belongs to this worker until its lease ends.
 #[derive(Debug, Clone)]
@@ -23,6 +37,12 @@ pub struct Claim {
     pub fired_at: Timestamp,
     /// A create may have been sent under an earlier lease.
     pub create_attempted: bool,
+    /// A write may have been sent before, and nobody knows what became of it.
+    pub write_unsure: bool,
+    /// It is time to look for a second work item.
+    pub double_check_due: bool,
+    /// Another ticket has taken its place.
+    pub ended: bool,
     pub item: Option<Item>,
     pub ci: Option<Ci>,
     pub failing_for: Duration,
@@ -73,6 +93,9 @@ struct Row {
     wants: String,
     fired_at: SqlTimestamp,
     attempted: bool,
+    write_unsure: bool,
+    double_check_due: bool,
+    ended: bool,
     external_id: Option<String>,
     external_number: Option<String>,
     synced: String,
@@ -98,20 +121,23 @@ struct Row {
 /// # Errors
 /// When the database fails.
 pub async fn claim_due(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     target: &str,
     limit: usize,
-    lease: Duration,
-    worker: &str,
+    terms: &Terms<'_>,
 ) -> Result<Vec<Claim>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(
         "WITH target AS (
              SELECT coalesce(max(failures), 0) > 0 AS failing, coalesce(max(paused_until) > now(), false) AS paused
              FROM targets WHERE target = $1
          ), due AS (
-             SELECT ticket_id, create_attempted_at IS NOT NULL AS attempted
+             SELECT ticket_id, create_attempted_at IS NOT NULL AS attempted,
+                    coalesce(double_check_at <= now(), false) AS double_check_due,
+                    write_unsure OR lease_until IS NOT NULL AS unsure,
+                    lease_until IS NOT NULL AND external_id IS NULL AS doubtful
              FROM tickets
-             WHERE target = $1 AND due_at <= now() AND (lease_until IS NULL OR lease_until < now())
+             WHERE target = $1 AND due_at <= now()
+               AND (lease_until IS NULL OR lease_until < now() - $5 * interval '1 millisecond')
                AND NOT (SELECT paused FROM target)
              ORDER BY due_at
              LIMIT (SELECT CASE WHEN failing THEN greatest(1 - (SELECT count(*) FROM tickets
@@ -122,11 +148,16 @@ pub async fn claim_due(
              UPDATE tickets t
              SET lease_number = t.lease_number + 1, lease_until = now() + $3 * interval '1 millisecond', leased_by = $4,
                  create_attempted_at =
-                     CASE WHEN t.external_id IS NULL THEN coalesce(t.create_attempted_at, now()) END
+                     CASE WHEN t.external_id IS NULL THEN coalesce(t.create_attempted_at, now()) END,
+                 double_check_at = CASE WHEN due.doubtful THEN now() + $6 * interval '1 millisecond'
+                                        ELSE t.double_check_at END,
+                 double_check_ms = CASE WHEN due.doubtful OR due.double_check_due AND t.double_check_ms = 0 THEN $6
+                                        ELSE t.double_check_ms END
              FROM due WHERE t.ticket_id = due.ticket_id
-             RETURNING t.*, due.attempted
+             RETURNING t.*, due.attempted, due.unsure, due.double_check_due
          )
          SELECT c.ticket_id, c.lease_number, c.version, c.correlation_id, c.wants, c.fired_at, c.attempted,
+                c.unsure AS write_unsure, c.double_check_due, c.ended_at IS NOT NULL AS ended,
                 c.external_id, c.external_number, c.synced, c.told_through, c.ci_id, c.ci_name, c.ci_missing,
                 coalesce((extract(epoch FROM now() - c.failing_since) * 1000)::bigint, 0) AS failing_ms, c.retry_ms,
                 a.tenant_id, a.alert_id, f.body AS fired_body, r.body AS resolved_body,
@@ -139,9 +170,11 @@ pub async fn claim_due(
     )
     .bind(target)
     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-    .bind(f64::from(u32::try_from(lease.as_millis()).unwrap_or(u32::MAX)))
-    .bind(worker)
-    .fetch_all(pool)
+    .bind(milliseconds(terms.lease))
+    .bind(terms.worker)
+    .bind(milliseconds(terms.takeover_wait))
+    .bind(milliseconds(terms.double_check_after))
+    .fetch_all(connection)
     .await?;
     rows.into_iter().map(Row::claim).collect()
 }
@@ -166,7 +199,7 @@ impl Row {
             (None, Some(reason)) => Some(Ci::Missing(reason)),
             (None, None) => None,
         };
-        let milliseconds = |value: i64| Duration::from_millis(value.try_into().unwrap_or(0));
+        let duration = |value: i64| Duration::from_millis(value.try_into().unwrap_or(0));
         Ok(Claim {
             ticket_id: self.ticket_id,
             lease_number: self.lease_number,
@@ -175,10 +208,13 @@ impl Row {
             wants: wants(&self.wants)?,
             fired_at: self.fired_at.to_jiff(),
             create_attempted: self.attempted,
+            write_unsure: self.write_unsure,
+            double_check_due: self.double_check_due,
+            ended: self.ended,
             item,
             ci,
-            failing_for: milliseconds(self.failing_ms),
-            last_wait: milliseconds(self.retry_ms),
+            failing_for: duration(self.failing_ms),
+            last_wait: duration(self.retry_ms),
             source: Source {
                 tenant_id: self.tenant_id,
                 alert_id: self.alert_id,

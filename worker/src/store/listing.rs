@@ -2,7 +2,7 @@
 
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use serde::{Serialize, Serializer};
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::tickets::CHANNEL_DUE;
@@ -180,7 +180,7 @@ pub struct Backlog {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, sqlx::Error> {
+pub async fn backlog(executor: impl PgExecutor<'_>) -> Result<Vec<Backlog>, sqlx::Error> {
     sqlx::query_as(
         "SELECT target, count(*) FILTER (WHERE due_at <= now()) AS due,
                 count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
@@ -190,10 +190,20 @@ pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, sqlx::Error> {
          WHERE due_at IS NOT NULL OR parked_at IS NOT NULL OR (ci_missing IS NOT NULL AND ended_at IS NULL AND synced = 'open')
          GROUP BY target",
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await
 }
 
-fn instant<S: Serializer>(at: &SqlTimestamp, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn instant<S: Serializer>(at: &SqlTimestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&at.to_jiff())
+}
+
+pub(super) fn maybe_instant<S: Serializer>(
+    at: &Option<SqlTimestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => instant(at, serializer),
+        None => serializer.serialize_none(),
+    }
 }

@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
+
+use super::milliseconds;
+use crate::config::DoubleCheckSettings;
 
 /// What became of one claimed ticket.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +26,10 @@ pub struct Outcome {
     pub ci_missing: Option<String>,
     /// A create may have been sent, and nobody knows what became of it.
     pub create_unsure: bool,
+    /// A write may have been carried out, and nobody knows.
+    pub write_unsure: bool,
+    /// A second work item was looked for.
+    pub double_checked: bool,
     /// Milliseconds until it is tried again; none when it succeeded or is parked.
     pub retry_ms: Option<u64>,
     pub park: bool,
@@ -43,6 +50,15 @@ pub struct Attempt {
     pub detail: Option<String>,
 }
 
+/// An outcome that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct Recorded {
+    pub ticket_id: Uuid,
+    pub lease_number: i64,
+    /// Something else is wanted by now.
+    pub due_again: bool,
+}
+
 /// Writes outcomes whose lease is still ours; answers which those were, and whether each is due again at once
 /// because something else is wanted by now.
 ///
@@ -51,29 +67,51 @@ pub struct Attempt {
 pub async fn record(
     connection: &mut PgConnection,
     outcomes: &[Outcome],
-) -> Result<Vec<(Uuid, bool)>, sqlx::Error> {
+    checks: DoubleCheckSettings,
+) -> Result<Vec<Recorded>, sqlx::Error> {
     sqlx::query_as(
         "UPDATE tickets t
          SET external_id = o.external_id, external_number = o.external_number, synced = o.synced,
              told_through = o.told_through, ci_id = o.ci_id, ci_name = o.ci_name, ci_missing = o.ci_missing,
              create_attempted_at = CASE WHEN o.create_unsure THEN t.create_attempted_at END,
-             lease_until = NULL, leased_by = NULL,
+             write_unsure = o.write_unsure, lease_until = NULL, leased_by = NULL,
              failing_since = CASE WHEN o.error IS NOT NULL THEN coalesce(t.failing_since, now()) END,
              retry_ms = coalesce(o.retry_ms, 0), last_error = o.error,
              parked_at = CASE WHEN o.park THEN now() END,
              settled_reason = o.settled_reason,
+             double_check_at = CASE
+                 WHEN o.create_unsure THEN now() + $2 * interval '1 millisecond'
+                 -- Zero: somebody has asked for another look since this one was claimed.
+                 WHEN NOT o.double_checked OR t.double_check_ms = 0 THEN t.double_check_at
+                 WHEN t.double_check_ms * 2 <= $3 THEN now() + t.double_check_ms * 2 * interval '1 millisecond' END,
+             double_check_ms = CASE WHEN o.create_unsure THEN $2 WHEN o.double_checked THEN t.double_check_ms * 2
+                                    ELSE t.double_check_ms END,
              due_at = CASE WHEN o.park THEN NULL
                            WHEN o.retry_ms IS NOT NULL THEN now() + o.retry_ms * interval '1 millisecond'
                            WHEN t.version > o.version THEN now() END
          FROM jsonb_to_recordset($1) AS o (ticket_id uuid, lease_number bigint, version bigint, external_id text,
               external_number text, synced text, told_through timestamptz, ci_id text, ci_name text, ci_missing text,
-              create_unsure boolean, retry_ms bigint, park boolean, error text, settled_reason text)
+              create_unsure boolean, write_unsure boolean, double_checked boolean, retry_ms bigint, park boolean, error text, settled_reason text)
          WHERE t.ticket_id = o.ticket_id AND t.lease_number = o.lease_number
-         RETURNING t.ticket_id, coalesce(t.due_at <= now(), false)",
+         RETURNING t.ticket_id, t.lease_number, coalesce(t.due_at <= now(), false) AS due_again",
     )
     .bind(Json(outcomes))
+    .bind(milliseconds(checks.after))
+    .bind(milliseconds(checks.until))
     .fetch_all(connection)
     .await
+}
+
+/// Has a second work item looked for at once: somebody who had lost these tickets has sent a create all the same.
+///
+/// # Errors
+/// When the database fails.
+pub async fn suspect(connection: &mut PgConnection, tickets: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE tickets SET double_check_at = now(), double_check_ms = 0 WHERE ticket_id = ANY($1)")
+        .bind(tickets)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Sets a ticket aside until an operator acts, if its lease is still ours.
@@ -81,7 +119,7 @@ pub async fn record(
 /// # Errors
 /// When the database fails.
 pub async fn park(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     ticket_id: Uuid,
     lease_number: i64,
     reason: &str,
@@ -93,7 +131,7 @@ pub async fn park(
     .bind(ticket_id)
     .bind(lease_number)
     .bind(reason)
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }

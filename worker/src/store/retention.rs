@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgPool, Postgres};
+use sqlx::PgExecutor;
+use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query;
 
 /// Rows that one statement removes at most.
@@ -12,13 +13,16 @@ const PER_STATEMENT: u32 = 5_000;
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_attempts(pool: &PgPool, retention: Duration) -> Result<bool, sqlx::Error> {
+pub async fn forget_attempts(
+    executor: impl PgExecutor<'_>,
+    retention: Duration,
+) -> Result<bool, sqlx::Error> {
     let gone = sqlx::query(
         "DELETE FROM attempts WHERE attempt_id IN (
              SELECT attempt_id FROM attempts WHERE started_at < now() - $1 * interval '1 second'
              LIMIT $2 FOR UPDATE SKIP LOCKED)",
     );
-    few(gone, pool, retention).await
+    few(gone, executor, retention).await
 }
 
 /// Removes notifications heard before the retention, but none that a text may still be taken from; answers whether
@@ -26,7 +30,10 @@ pub async fn forget_attempts(pool: &PgPool, retention: Duration) -> Result<bool,
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_notifications(pool: &PgPool, retention: Duration) -> Result<bool, sqlx::Error> {
+pub async fn forget_notifications(
+    executor: impl PgExecutor<'_>,
+    retention: Duration,
+) -> Result<bool, sqlx::Error> {
     let gone = sqlx::query(
         "DELETE FROM notifications WHERE notification_id IN (
              SELECT n.notification_id FROM notifications n JOIN alerts a USING (alert_key)
@@ -38,7 +45,7 @@ pub async fn forget_notifications(pool: &PgPool, retention: Duration) -> Result<
                                            OR t.due_at IS NOT NULL OR t.parked_at IS NOT NULL)))
              LIMIT $2 FOR UPDATE OF n SKIP LOCKED)",
     );
-    few(gone, pool, retention).await
+    few(gone, executor, retention).await
 }
 
 /// Ends tickets that were resolved before the retention and are as wanted: no firing comes back to them. Answers
@@ -46,7 +53,7 @@ pub async fn forget_notifications(pool: &PgPool, retention: Duration) -> Result<
 ///
 /// # Errors
 /// When the database fails.
-pub async fn retire_tickets(pool: &PgPool, retention: Duration) -> Result<bool, sqlx::Error> {
+pub async fn retire_tickets(executor: impl PgExecutor<'_>, retention: Duration) -> Result<bool, sqlx::Error> {
     let retired = sqlx::query(
         "UPDATE tickets SET ended_at = now(), end_reason = 'resolved long ago' WHERE ticket_id IN (
              SELECT ticket_id FROM tickets
@@ -54,14 +61,14 @@ pub async fn retire_tickets(pool: &PgPool, retention: Duration) -> Result<bool, 
                AND greatest(resolved_at, created_at) < now() - $1 * interval '1 second'
              LIMIT $2 FOR UPDATE SKIP LOCKED)",
     );
-    few(retired, pool, retention).await
+    few(retired, executor, retention).await
 }
 
 /// Removes tickets that ended before the retention, with the calls made for them; answers whether there are more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_tickets(pool: &PgPool, retention: Duration) -> Result<bool, sqlx::Error> {
+pub async fn forget_tickets(executor: impl PgExecutor<'_>, retention: Duration) -> Result<bool, sqlx::Error> {
     let gone = sqlx::query(
         "WITH old AS (
              SELECT ticket_id FROM tickets
@@ -73,7 +80,7 @@ pub async fn forget_tickets(pool: &PgPool, retention: Duration) -> Result<bool, 
                             AND ticket_id NOT IN (SELECT ticket_id FROM old))
          DELETE FROM tickets WHERE ticket_id IN (SELECT ticket_id FROM old)",
     );
-    few(gone, pool, retention).await
+    few(gone, executor, retention).await
 }
 
 /// Removes alerts that do not fire, have no ticket any more, and of which no notification is kept; answers whether
@@ -81,7 +88,7 @@ pub async fn forget_tickets(pool: &PgPool, retention: Duration) -> Result<bool, 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_alerts(pool: &PgPool, retention: Duration) -> Result<bool, sqlx::Error> {
+pub async fn forget_alerts(executor: impl PgExecutor<'_>, retention: Duration) -> Result<bool, sqlx::Error> {
     let gone = sqlx::query(
         "DELETE FROM alerts WHERE alert_key IN (
              SELECT alert_key FROM alerts a
@@ -91,31 +98,68 @@ pub async fn forget_alerts(pool: &PgPool, retention: Duration) -> Result<bool, s
                AND NOT EXISTS (SELECT FROM tickets t WHERE t.shown_alert = a.alert_key)
              LIMIT $2 FOR UPDATE SKIP LOCKED)",
     );
-    few(gone, pool, retention).await
+    few(gone, executor, retention).await
+}
+
+/// Removes dead letters that were replayed or discarded before the retention, with the record of it; one that waits is
+/// never removed. Answers whether there are more.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_dead_letters(
+    executor: impl PgExecutor<'_>,
+    retention: Duration,
+) -> Result<bool, sqlx::Error> {
+    let gone = sqlx::query(
+        "DELETE FROM dead_letters WHERE dead_letter_id IN (
+             SELECT dead_letter_id FROM dead_letters
+             WHERE state <> 'waiting' AND state_since < now() - $1 * interval '1 second'
+             LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    );
+    few(gone, executor, retention).await
 }
 
 /// Makes tickets due whose work item is not as wanted although nobody is to act: none should be.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn repair(pool: &PgPool) -> Result<u64, sqlx::Error> {
+pub async fn repair(executor: impl PgExecutor<'_>) -> Result<u64, sqlx::Error> {
     let repaired = sqlx::query(
-        "UPDATE tickets SET due_at = now()
-         WHERE due_at IS NULL AND parked_at IS NULL
-           AND (ended_at IS NULL AND wants = 'open' AND (synced = 'none' OR fired_at > told_through)
-                OR wants = 'resolved' AND synced = 'open')",
-    );
-    Ok(repaired.execute(pool).await?.rows_affected())
+        "UPDATE tickets SET due_at = now() WHERE ticket_id IN (
+             SELECT ticket_id FROM tickets
+             WHERE due_at IS NULL AND parked_at IS NULL
+               AND (ended_at IS NULL AND wants = 'open' AND (synced = 'none' OR fired_at > told_through)
+                    OR wants = 'resolved' AND synced = 'open')
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(i64::from(PER_STATEMENT));
+    Ok(repaired.execute(executor).await?.rows_affected())
+}
+
+/// Makes tickets due for which it is time to look for a second work item.
+///
+/// # Errors
+/// When the database fails.
+pub async fn double_check(executor: impl PgExecutor<'_>) -> Result<u64, sqlx::Error> {
+    let due = sqlx::query(
+        "UPDATE tickets SET due_at = now() WHERE ticket_id IN (
+             SELECT ticket_id FROM tickets
+             WHERE double_check_at <= now() AND due_at IS NULL AND parked_at IS NULL
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(i64::from(PER_STATEMENT));
+    Ok(due.execute(executor).await?.rows_affected())
 }
 
 /// Runs a statement over a few rows; answers whether there may be more. A row that somebody refers to again since
 /// it was chosen stays for another time.
 async fn few(
     statement: Query<'_, Postgres, PgArguments>,
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     retention: Duration,
 ) -> Result<bool, sqlx::Error> {
-    let outcome = statement.bind(retention.as_secs_f64()).bind(i64::from(PER_STATEMENT)).execute(pool).await;
+    let outcome =
+        statement.bind(retention.as_secs_f64()).bind(i64::from(PER_STATEMENT)).execute(executor).await;
     match outcome {
         Ok(done) => Ok(done.rows_affected() >= u64::from(PER_STATEMENT)),
         Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => Ok(false),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff_sqlx::Timestamp as SqlTimestamp;
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgExecutor};
 
 /// A target at rest.
 #[derive(Debug, Clone, FromRow)]
@@ -73,8 +73,8 @@ pub async fn pause(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn paused(pool: &PgPool) -> Result<Vec<Paused>, sqlx::Error> {
+pub async fn paused(executor: impl PgExecutor<'_>) -> Result<Vec<Paused>, sqlx::Error> {
     sqlx::query_as("SELECT target, paused_until AS until, reason FROM targets WHERE paused_until > now()")
-        .fetch_all(pool)
+        .fetch_all(executor)
         .await
 }

@@ -1,5 +1,7 @@
 //! Tickets, as the intake sees them: which there are, which alerts they stand for, what is wanted of them.
 
+use std::collections::BTreeSet;
+
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use shared::alert::identity::AlertKey;
 use sqlx::{FromRow, PgConnection};
@@ -31,22 +33,22 @@ struct Row {
     closed: bool,
 }
 
-/// Which of these alerts have an open ticket in the ledger.
+/// In which targets these alerts have an open ticket in the ledger.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn alerts_with_ticket(
+pub async fn served(
     connection: &mut PgConnection,
     alerts: &[AlertKey],
-) -> Result<Vec<AlertKey>, sqlx::Error> {
-    let keys: Vec<Vec<u8>> = sqlx::query_scalar(
-        "SELECT DISTINCT alert_key FROM ticket_alerts JOIN tickets USING (ticket_id)
+) -> Result<BTreeSet<(AlertKey, String)>, sqlx::Error> {
+    let rows: Vec<(Vec<u8>, String)> = sqlx::query_as(
+        "SELECT DISTINCT alert_key, target FROM ticket_alerts JOIN tickets USING (ticket_id)
          WHERE alert_key = ANY($1) AND ended_at IS NULL",
     )
     .bind(bytes(alerts))
     .fetch_all(connection)
     .await?;
-    keys.iter().map(|bytes| key(bytes)).collect()
+    rows.into_iter().map(|(bytes, target)| Ok((key(&bytes)?, target))).collect()
 }
 
 /// Makes the tickets for keys that have none; what another worker made meanwhile stands. Sorted by key, so that

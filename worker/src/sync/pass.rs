@@ -8,10 +8,13 @@ use shared::alert::Notification;
 use tokio::time::Instant;
 
 use super::ci::{CiFinder, Finding};
-use super::plan::{self, Known, Seen, Settlement, Situation, Step};
+use super::doubles::{Found, Sought, sort_out};
+use super::plan::{self, DoubleCheck, Known, Seen, Settlement, Situation, Step};
 use super::recorder::{Done, Ending};
+use crate::clock::{BootInstant, Lease};
 use crate::config::{CALLS_PER_LEASE, SyncSettings, Target};
 use crate::connector::{Change, ConnectorError, Draft, WorkItem, WorkItemState};
+use crate::failure_point::FailurePoint;
 use crate::metrics::SyncMetrics;
 use crate::policy::template::{Template, TicketView, Transition};
 use crate::policy::view::AlertView;
@@ -29,7 +32,7 @@ pub struct Pass {
     name: String,
     target: Target,
     route: Arc<Route>,
-    lease: Duration,
+    lease_length: Duration,
     metrics: SyncMetrics,
     worker: String,
     ci: CiFinder,
@@ -39,9 +42,12 @@ pub struct Pass {
 struct Progress<'a> {
     pass: &'a Pass,
     claim: Claim,
-    claimed_at: Instant,
+    lease: Lease,
     seen: Seen,
     create_unsure: bool,
+    create_sent: bool,
+    check: DoubleCheck,
+    doubles: Vec<WorkItem>,
     attempts: Vec<Attempt>,
 }
 
@@ -63,26 +69,30 @@ impl Pass {
         worker: String,
     ) -> Self {
         let ci = CiFinder::new(&settings.ci_cache);
-        Self { name, target, route, lease: settings.lease, metrics, worker, ci }
+        Self { name, target, route, lease_length: settings.lease, metrics, worker, ci }
     }
 
     /// Brings one ticket as far as it gets.
-    /// `claimed_at` is from before the claim was committed, so that the lease is never thought to last longer.
-    pub async fn run(&self, claim: Claim, claimed_at: Instant) -> Done {
-        let create_unsure = claim.create_attempted;
+    /// `claimed_at` is from before the claim was committed.
+    pub async fn run(&self, claim: Claim, claimed_at: BootInstant) -> Done {
         let mut progress = Progress {
             pass: self,
-            claimed_at,
+            lease: Lease::since(claimed_at, self.lease_length),
             seen: Seen::Nothing,
-            create_unsure,
+            create_unsure: claim.create_attempted,
+            create_sent: false,
+            check: if claim.double_check_due { DoubleCheck::Due } else { DoubleCheck::NotDue },
+            doubles: Vec::new(),
             attempts: Vec::new(),
             claim,
         };
         let ending = progress.finish().await;
         Done {
             target: self.name.clone(),
-            claim: progress.claim,
             create_unsure: progress.create_unsure,
+            create_sent: progress.create_sent,
+            double_checked: progress.claim.double_check_due && progress.check == DoubleCheck::NotDue,
+            claim: progress.claim,
             attempts: progress.attempts,
             ending,
         }
@@ -116,6 +126,8 @@ impl Progress<'_> {
                 .as_ref()
                 .map(|item| Known { state: item.state, told_through: item.told_through }),
             create_attempted: self.create_unsure,
+            write_unsure: self.claim.write_unsure,
+            check: self.check,
             record_resolved: self.pass.route.already_resolved == AlreadyResolved::Record,
             seen: self.seen,
         }
@@ -144,17 +156,66 @@ impl Progress<'_> {
                 let correlation_id = self.claim.correlation_id.clone();
                 let found = self.call("look_up", connector.find(&correlation_id)).await?;
                 self.create_unsure = false;
-                match found {
-                    Some(item) => self.adopt(item),
-                    None => self.seen = Seen::Absent,
-                }
+                self.sort_out(found);
             }
             Step::Create => self.create().await?,
             Step::Read => self.read().await?,
             Step::Note => self.write("note", Transition::Update, WorkItemState::Open).await?,
             Step::Resolve => self.write("resolve", Transition::Resolve, WorkItemState::Resolved).await?,
             Step::Reopen => self.write("reopen", Transition::Reopen, WorkItemState::Open).await?,
+            Step::CloseDouble => self.close_double().await?,
             Step::Done(_) => {}
+        }
+        Ok(())
+    }
+
+    fn sort_out(&mut self, found: Vec<WorkItem>) {
+        self.check = DoubleCheck::NotDue;
+        let sought = match &self.claim.item {
+            Some(item) if self.seen != Seen::Gone && self.claim.ended => Sought::Ended(&item.id),
+            Some(item) if self.seen != Seen::Gone => Sought::Item(&item.id),
+            Some(_) | None => Sought::Unknown,
+        };
+        match sort_out(found, sought) {
+            Found::Nothing => self.seen = Seen::Absent,
+            Found::Unclear => {}
+            Found::Items { keep, doubles } => {
+                if !doubles.is_empty() {
+                    self.check = DoubleCheck::Found;
+                    self.doubles = doubles;
+                }
+                self.adopt(keep);
+            }
+        }
+    }
+
+    /// Closes a work item that is one too many. One that the ITSM does not let us close is left to people: the ticket
+    /// itself must go on.
+    async fn close_double(&mut self) -> Result<(), Stop> {
+        if let (Some(double), Some(item)) = (self.doubles.first().cloned(), self.claim.item.clone()) {
+            let original = WorkItem { id: item.id, number: item.number, state: item.state };
+            let connector = Arc::clone(&self.pass.target.connector);
+            let (one, other) = (&double.number, &original.number);
+            match self.call("close_double", connector.close_double(&double.id, &original)).await {
+                Ok(()) => {
+                    self.pass.metrics.double(&self.pass.name);
+                    tracing::warn!(
+                        ticket_id = %self.claim.ticket_id,
+                        "{one} was made for the same alerts as {other} and is closed as its duplicate"
+                    );
+                }
+                Err(Stop::Failed(error @ (ConnectorError::Rejected(_) | ConnectorError::Gone(_)))) => {
+                    tracing::error!(
+                        ticket_id = %self.claim.ticket_id, %error,
+                        "{one} was made for the same alerts as {other}: close it by hand: {error}"
+                    );
+                }
+                Err(stop) => return Err(stop),
+            }
+            self.doubles.remove(0);
+        }
+        if self.doubles.is_empty() {
+            self.check = DoubleCheck::NotDue;
         }
         Ok(())
     }
@@ -206,11 +267,13 @@ impl Progress<'_> {
         let connector = Arc::clone(&self.pass.target.connector);
         match self.call("create", connector.create(&draft)).await {
             Ok(item) => {
+                self.create_sent = true;
                 self.adopt(item);
                 Ok(())
             }
             Err(stop) => {
                 self.create_unsure = matches!(stop, Stop::Failed(ConnectorError::Ambiguous(_)));
+                self.create_sent = self.create_unsure;
                 Err(stop)
             }
         }
@@ -223,7 +286,7 @@ impl Progress<'_> {
         }
         let (pass, connector) = (self.pass, Arc::clone(&self.pass.target.connector));
         let started = (Timestamp::now(), Instant::now());
-        self.check_time()?;
+        self.check_lease()?;
         let asking = pass.ci.find(connector.as_ref(), &alert.ci_candidates);
         let finding = match tokio::time::timeout(pass.target.request_deadline, asking).await {
             Ok(finding) => finding,
@@ -326,12 +389,18 @@ impl Progress<'_> {
     fn adopt(&mut self, item: WorkItem) {
         self.seen = Seen::Item(item.state);
         let known = self.claim.item.take();
+        // What was noted on another one stands there, not here.
+        let told_through = match &known {
+            Some(known) if known.id != item.id => Timestamp::UNIX_EPOCH,
+            Some(known) => known.told_through,
+            None => self.claim.fired_at,
+        };
         self.claim.item = Some(Item {
             id: item.id,
             number: item.number,
             // Whoever found it otherwise than we make it, a person made it so.
-            state: known.as_ref().map_or(WorkItemState::Open, |known| known.state),
-            told_through: known.map_or(self.claim.fired_at, |known| known.told_through),
+            state: known.map_or(WorkItemState::Open, |known| known.state),
+            told_through,
         });
     }
 
@@ -345,9 +414,9 @@ impl Progress<'_> {
     }
 
     /// A call is made only while the lease covers the longest it can take.
-    fn check_time(&self) -> Result<(), Stop> {
-        let needed = self.claimed_at.elapsed().saturating_add(self.pass.target.request_deadline);
-        if needed < self.pass.lease { Ok(()) } else { Err(Stop::OutOfTime) }
+    fn check_lease(&self) -> Result<(), Stop> {
+        let covered = self.lease.covers(self.pass.target.request_deadline, BootInstant::now());
+        if covered { Ok(()) } else { Err(Stop::OutOfTime) }
     }
 
     async fn call<T>(
@@ -355,9 +424,11 @@ impl Progress<'_> {
         action: &'static str,
         call: impl Future<Output = Result<T, ConnectorError>>,
     ) -> Result<T, Stop> {
-        self.check_time()?;
+        FailurePoint::BeforeCall.reach();
+        self.check_lease()?;
         let started = (Timestamp::now(), Instant::now());
         let outcome = call.await;
+        FailurePoint::AfterCall.reach();
         self.note_call(action, started, outcome.as_ref().err());
         outcome.map_err(Stop::Failed)
     }

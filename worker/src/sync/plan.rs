@@ -18,10 +18,24 @@ pub struct Situation {
     pub known: Option<Known>,
     /// A create may have been sent before, and nobody knows what became of it.
     pub create_attempted: bool,
+    /// A write may have been sent before, and nobody knows what became of it: what is known proves nothing.
+    pub write_unsure: bool,
     /// The route wants a ticket for the record even if the alert is resolved by now.
     pub record_resolved: bool,
+    pub check: DoubleCheck,
     /// What the ITSM said in this pass.
     pub seen: Seen,
+}
+
+/// Whether there may be a second work item with the same correlation id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DoubleCheck {
+    /// There is no reason to look, or it was done.
+    NotDue,
+    /// A search is due.
+    Due,
+    /// A search has found one that is open.
+    Found,
 }
 
 /// What the ledger has of a work item.
@@ -53,6 +67,8 @@ pub enum Step {
     Note,
     Resolve,
     Reopen,
+    /// Close a second work item.
+    CloseDouble,
     Done(Settlement),
 }
 
@@ -70,9 +86,11 @@ pub enum Settlement {
 
 /// The next step.
 pub fn next(situation: &Situation) -> Step {
-    match situation.known {
-        None => without_item(situation),
-        Some(known) => with_item(situation, known),
+    match (situation.check, situation.known) {
+        (DoubleCheck::Due, _) => Step::LookUp,
+        (DoubleCheck::Found, _) => Step::CloseDouble,
+        (DoubleCheck::NotDue, None) => without_item(situation),
+        (DoubleCheck::NotDue, Some(known)) => with_item(situation, known),
     }
 }
 
@@ -89,7 +107,9 @@ fn without_item(situation: &Situation) -> Step {
 fn with_item(situation: &Situation, known: Known) -> Step {
     let news = situation.fired_at > known.told_through;
     match (situation.seen, situation.wants) {
-        (Seen::Nothing, wants) if !news && in_state(known.state, wants) => Step::Done(Settlement::InSync),
+        (Seen::Nothing, wants) if !news && !situation.write_unsure && in_state(known.state, wants) => {
+            Step::Done(Settlement::InSync)
+        }
         (Seen::Nothing, _) => Step::Read,
         (Seen::Gone, _) => Step::LookUp,
         (Seen::Absent | Seen::Item(WorkItemState::Closed), Wants::Open) => Step::Done(Settlement::Replace),
@@ -133,7 +153,9 @@ mod tests {
             fired_at: at(10),
             known: known.map(|state| Known { state, told_through: at(10) }),
             create_attempted: false,
+            write_unsure: false,
             record_resolved: false,
+            check: DoubleCheck::NotDue,
             seen,
         }
     }
@@ -150,11 +172,19 @@ mod tests {
         use WorkItemState as Is;
 
         let attempted = |wants, seen| Situation { create_attempted: true, ..situation(wants, None, seen) };
+        let check = |check, wants, known| Situation { check, ..situation(wants, known, Nothing) };
+        let unsure = |wants, known, seen| Situation { write_unsure: true, ..situation(wants, known, seen) };
         let recorded = Situation { record_resolved: true, ..situation(Resolved, None, Nothing) };
         let cases = [
             (situation(Open, None, Nothing), Step::Create),
             (situation(Resolved, None, Nothing), Step::Done(NotNeeded)),
             (recorded, Step::Create),
+            (check(DoubleCheck::Due, Open, Some(Is::Open)), Step::LookUp),
+            (check(DoubleCheck::Due, Resolved, None), Step::LookUp),
+            (check(DoubleCheck::Found, Resolved, Some(Is::Resolved)), Step::CloseDouble),
+            (unsure(Open, Some(Is::Open), Nothing), Step::Read),
+            (unsure(Resolved, Some(Is::Resolved), Nothing), Step::Read),
+            (unsure(Resolved, Some(Is::Resolved), Item(Is::Open)), Step::Resolve),
             (attempted(Open, Nothing), Step::LookUp),
             (attempted(Open, Absent), Step::Create),
             (attempted(Resolved, Nothing), Step::LookUp),
@@ -197,13 +227,16 @@ mod tests {
             any_state().prop_map(Seen::Item),
         ];
         let known = prop::option::of((any_state(), 0..3_i64));
-        (any::<bool>(), 0..3_i64, known, any::<bool>(), any::<bool>(), seen).prop_map(
-            |(open, fired, known, create_attempted, record_resolved, seen)| Situation {
+        let check = prop_oneof![Just(DoubleCheck::NotDue), Just(DoubleCheck::Due), Just(DoubleCheck::Found)];
+        (any::<bool>(), 0..3_i64, known, any::<bool>(), any::<bool>(), any::<bool>(), check, seen).prop_map(
+            |(open, fired, known, create_attempted, write_unsure, record_resolved, check, seen)| Situation {
                 wants: if open { Wants::Open } else { Wants::Resolved },
                 fired_at: at(fired),
                 known: known.map(|(state, told)| Known { state, told_through: at(told) }),
                 create_attempted,
+                write_unsure,
                 record_resolved,
+                check,
                 seen,
             },
         )
@@ -218,6 +251,8 @@ mod tests {
             let told = |state| Some(Known { state, told_through: situation.fired_at });
             match next(&situation) {
                 Step::Done(settlement) => return (settlement, item),
+                Step::CloseDouble => situation.check = DoubleCheck::NotDue,
+                Step::LookUp if situation.check == DoubleCheck::Due => situation.check = DoubleCheck::Found,
                 Step::LookUp => situation.seen = item.map_or(Seen::Absent, Seen::Item),
                 Step::Read => situation.seen = item.map_or(Seen::Gone, Seen::Item),
                 Step::Create => {
@@ -276,7 +311,7 @@ mod tests {
                     prop_assert_eq!(situation.seen, Seen::Item(WorkItemState::Open));
                 }
                 Step::Reopen => prop_assert_eq!(situation.seen, Seen::Item(WorkItemState::Resolved)),
-                Step::LookUp | Step::Create | Step::Read | Step::Done(_) => {}
+                Step::LookUp | Step::Create | Step::Read | Step::CloseDouble | Step::Done(_) => {}
             }
         }
 

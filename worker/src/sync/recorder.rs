@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
 use super::plan::Settlement;
 use super::retry::{self, Failing, TargetVerdict, Verdict};
-use crate::config::RetrySettings;
+use crate::config::{DoubleCheckSettings, RetrySettings};
 use crate::connector::{ConnectorError, WorkItemState};
+use crate::failure_point::FailurePoint;
 use crate::metrics::SyncMetrics;
 use crate::reconcile::ticket::RESOLVED_BEFORE_TICKET;
 use crate::store::claims::{Ci, Claim};
 use crate::store::outcomes::{self, Attempt, Outcome};
-use crate::store::{Failure, failure, storable, targets, tickets};
+use crate::store::{Failure, Ledger, failure, storable, targets, tickets};
 
 /// Outcomes that go into one transaction.
 const MAX_BATCH: usize = 256;
@@ -31,6 +32,10 @@ pub struct Done {
     /// The ticket as the pass left it.
     pub claim: Claim,
     pub create_unsure: bool,
+    /// A create was carried out in this pass, or may have been.
+    pub create_sent: bool,
+    /// A second work item was looked for, and what was found is dealt with.
+    pub double_checked: bool,
     pub attempts: Vec<Attempt>,
     pub ending: Ending,
 }
@@ -44,6 +49,10 @@ enum Written {
 }
 
 impl Done {
+    fn lease(&self) -> (Uuid, i64) {
+        (self.claim.ticket_id, self.claim.lease_number)
+    }
+
     fn is_replaced(&self) -> bool {
         matches!(self.ending, Ending::Settled(Settlement::Replace))
     }
@@ -59,9 +68,10 @@ pub enum Ending {
 
 /// Everything that the recorder works with.
 pub struct Recorder {
-    pub pool: PgPool,
+    pub ledger: Ledger,
     pub retry: RetrySettings,
     pub linger: Duration,
+    pub double_check: DoubleCheckSettings,
     pub metrics: SyncMetrics,
     pub bells: BTreeMap<String, Arc<Notify>>,
     pub done: mpsc::Receiver<Done>,
@@ -106,7 +116,9 @@ impl Recorder {
     async fn write(&self, batch: &[Done]) -> Written {
         let outcomes: Vec<Outcome> = batch.iter().map(|done| outcome(done, &self.retry)).collect();
         for attempt in 0..MAX_TRIES {
-            match self.try_write(batch, &outcomes).await {
+            let written =
+                self.ledger.with(async |connection| self.try_write(connection, batch, &outcomes).await);
+            match written.await {
                 Ok(()) => return Written::Yes,
                 Err(error) if failure(&error) != Failure::Data => {
                     tracing::warn!(%error, attempt, "cannot record outcomes, trying again: {error}");
@@ -126,7 +138,10 @@ impl Recorder {
     async fn park(&self, claim: &Claim) {
         let (ticket_id, reason) =
             (claim.ticket_id, "the ledger does not take its outcome: see the log of the worker");
-        match outcomes::park(&self.pool, ticket_id, claim.lease_number, reason).await {
+        let parked = self
+            .ledger
+            .with(async |connection| outcomes::park(connection, ticket_id, claim.lease_number, reason).await);
+        match parked.await {
             Ok(()) => {
                 tracing::error!(%ticket_id, "ticket {ticket_id} is parked: its outcome cannot be recorded")
             }
@@ -134,34 +149,49 @@ impl Recorder {
         }
     }
 
-    async fn try_write(&self, batch: &[Done], outcomes: &[Outcome]) -> Result<(), sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+    async fn try_write(
+        &self,
+        connection: &mut PgConnection,
+        batch: &[Done],
+        outcomes: &[Outcome],
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = connection.begin().await?;
         let connection: &mut PgConnection = &mut transaction;
         let ids: Vec<Uuid> = batch.iter().map(|done| done.claim.ticket_id).collect();
         let replaced: Vec<Uuid> =
             batch.iter().filter(|done| done.is_replaced()).map(|done| done.claim.ticket_id).collect();
         tickets::lock_with_alerts(connection, &ids, &replaced).await?;
-        let recorded: BTreeMap<Uuid, bool> =
-            outcomes::record(connection, outcomes).await?.into_iter().collect();
+        // By lease and not by ticket alone: one that was lost and claimed again may be in the batch twice.
+        let recorded: BTreeMap<(Uuid, i64), bool> = outcomes::record(connection, outcomes, self.double_check)
+            .await?
+            .into_iter()
+            .map(|recorded| ((recorded.ticket_id, recorded.lease_number), recorded.due_again))
+            .collect();
+        let (kept, lost): (Vec<&Done>, Vec<&Done>) =
+            batch.iter().partition(|done| recorded.contains_key(&done.lease()));
+        // Whoever lost a ticket changes nothing of it. What it has called stays on record, and a create is looked into.
         let attempts: Vec<Attempt> = batch.iter().flat_map(|done| done.attempts.iter().cloned()).collect();
         outcomes::keep_attempts(connection, &attempts).await?;
-        for ticket_id in replaced.into_iter().filter(|ticket_id| recorded.contains_key(ticket_id)) {
-            tickets::replace(connection, ticket_id, CLOSED_ELSEWHERE).await?;
+        let suspect: Vec<Uuid> =
+            lost.iter().filter(|done| done.create_sent).map(|done| done.claim.ticket_id).collect();
+        outcomes::suspect(connection, &suspect).await?;
+        for done in kept.iter().filter(|done| done.is_replaced()) {
+            tickets::replace(connection, done.claim.ticket_id, CLOSED_ELSEWHERE).await?;
         }
-        self.judge_targets(connection, batch).await?;
+        self.judge_targets(connection, &kept).await?;
+        FailurePoint::BeforeRecord.reach();
         transaction.commit().await?;
+        FailurePoint::Recorded.reach();
 
-        self.metrics
-            .leases_lost
-            .inc_by(u64::try_from(batch.len().saturating_sub(recorded.len())).unwrap_or(0));
+        self.metrics.leases_lost.inc_by(u64::try_from(lost.len()).unwrap_or(0));
         for done in batch {
-            self.report(done, recorded.get(&done.claim.ticket_id).copied());
+            self.report(done, recorded.get(&done.lease()).copied());
         }
         Ok(())
     }
 
     /// One verdict a batch and target: calls that fail together are one failure.
-    async fn judge_targets(&self, connection: &mut PgConnection, batch: &[Done]) -> Result<(), sqlx::Error> {
+    async fn judge_targets(&self, connection: &mut PgConnection, batch: &[&Done]) -> Result<(), sqlx::Error> {
         let names: BTreeSet<&str> = batch.iter().map(|done| done.target.as_str()).collect();
         for name in names {
             let of_target = || batch.iter().filter(|done| done.target == name);
@@ -242,7 +272,7 @@ fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
         Ending::Failed(error) => {
             let failing = Failing { since: claim.failing_for, last_wait: claim.last_wait };
             let verdict = match (retry::ticket(error, failing, settings, rand::random()), error) {
-                (Verdict::Retry(wait), ConnectorError::Ambiguous(_)) if done.create_unsure => {
+                (Verdict::Retry(wait), ConnectorError::Ambiguous(_)) => {
                     Verdict::Retry(wait.max(retry::before_look_up(settings, rand::random())))
                 }
                 (verdict, _) => verdict,
@@ -271,6 +301,13 @@ fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
         ci_name: ci_name.map(storable),
         ci_missing: ci_missing.map(storable),
         create_unsure: done.create_unsure,
+        write_unsure: match &done.ending {
+            Ending::Settled(_) => false,
+            Ending::Failed(ConnectorError::Ambiguous(_)) => true,
+            // Nothing has told yet what became of an earlier one.
+            Ending::Failed(_) | Ending::OutOfTime => claim.write_unsure,
+        },
+        double_checked: done.double_checked,
         retry_ms: match verdict {
             Some(Verdict::Retry(wait)) => Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             Some(Verdict::Park) | None => None,

@@ -52,7 +52,8 @@ pub fn ticket(error: &ConnectorError, failing: Failing, settings: &RetrySettings
     }
 }
 
-/// The wait before a create with an unknown outcome is looked up: what the ITSM is still working on cannot be found.
+/// The wait before anybody looks what became of a write with an unknown outcome: what the ITSM is still working on
+/// cannot be seen, and would undo what is found right now.
 #[must_use]
 pub fn before_look_up(settings: &RetrySettings, chance: f64) -> Duration {
     settings.look_up_after.saturating_add(settings.min.mul_f64(chance.clamp(0.0, 1.0)))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use itsm_simulator::servicenow::{PersonalChange, Switches};
+use itsm_simulator::servicenow::Switches;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use worker::connector::{Change, Connector, ConnectorError, Draft, WorkItemState};
@@ -65,7 +65,7 @@ async fn a_correlation_id_that_would_be_cut_is_never_sent() {
     let error = desk.connector.create(&draft(&"a".repeat(101))).await.unwrap_err();
     assert!(matches!(error, ConnectorError::Rejected(_)), "{error}");
     let item = desk.create(&"a".repeat(100)).await;
-    assert_eq!(desk.connector.find(&"a".repeat(100)).await.unwrap(), Some(item));
+    assert_eq!(desk.connector.find(&"a".repeat(100)).await.unwrap(), [item]);
     assert_eq!(desk.calls("create"), 1);
 }
 
@@ -73,23 +73,30 @@ async fn a_correlation_id_that_would_be_cut_is_never_sent() {
 async fn nothing_is_found_for_an_id_that_no_ticket_has() {
     let desk = Desk::open().await;
     desk.create("sx1:abc").await;
-    assert_eq!(desk.connector.find("sx1:def").await.unwrap(), None);
+    assert_eq!(desk.connector.find("sx1:def").await.unwrap(), []);
 }
 
 #[tokio::test]
-async fn of_the_tickets_that_two_workers_made_the_newest_open_one_is_adopted() {
+async fn the_tickets_that_two_workers_made_are_found_oldest_first_even_of_the_same_second() {
     let switches =
         Switches { user_time_zone: TimeZone::get("Pacific/Auckland").unwrap(), ..Switches::default() };
     let desk = Desk::with(switches, json!({})).await;
-    let mut items = Vec::new();
-    for _ in 0..3 {
-        items.push(desk.create("sx1:abc").await);
-        desk.let_pass(Duration::from_secs(60));
-    }
-    let newest = items.pop().unwrap();
-    assert_eq!(desk.connector.find("sx1:abc").await.unwrap().as_ref(), Some(&newest));
-    desk.person(&newest, PersonalChange::Close);
-    assert_eq!(desk.connector.find("sx1:abc").await.unwrap(), items.pop());
+    let mut items = vec![desk.create("sx1:abc").await, desk.create("sx1:abc").await];
+    desk.let_pass(Duration::from_secs(60));
+    items.push(desk.create("sx1:abc").await);
+    assert_eq!(desk.connector.find("sx1:abc").await.unwrap(), items);
+}
+
+#[tokio::test]
+async fn a_double_is_resolved_as_a_duplicate_with_a_link_to_the_original() {
+    let desk = Desk::open().await;
+    let (original, double) = (desk.create("sx1:abc").await, desk.create("sx1:abc").await);
+    desk.connector.close_double(&double.id, &original).await.unwrap();
+    let ticket = desk.ticket(&double);
+    let fields = ["state", "close_code", "parent_incident"].map(|field| ticket.field(field));
+    assert_eq!(fields, ["6", "Duplicate", original.id.as_str()]);
+    assert!(ticket.field("close_notes").contains(&original.number), "{}", ticket.field("close_notes"));
+    assert_eq!(desk.ticket(&original).field("state"), "1");
 }
 
 #[tokio::test]

@@ -257,3 +257,29 @@ async fn with_refused_resolution() -> (World, Alert) {
     world.settled(2).await;
     (world, alert)
 }
+
+#[test]
+fn a_reopen_that_is_carried_out_late_does_not_outlast_the_resolution() {
+    in_world(async {
+        let differences =
+            Differences { settings: "sync.retry.look_up_after = \"4s\"", ..Differences::default() };
+        let world = World::build(1, &differences).await;
+        let alert = metric(1);
+        let again = rule(1).fire(minutes_after(&alert, 10));
+        world.send(alert.fired()).await;
+        world.settled(1).await;
+        world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
+        world.settled(2).await;
+
+        // The answer is given up after two seconds, the work is done after five.
+        world.snow().inject(Fault::new(Effect::Delay { ms: 5_000 }).on("update").times(1)).unwrap();
+        world.send(again.fired()).await;
+        until("the reopen is on its way", async || (world.snow().calls().of("update") == 2).then_some(()))
+            .await;
+        world.send(again.resolved(minutes_after(&again, 5)).unwrap()).await;
+        world.settled(4).await;
+        assert_eq!(world.incident().field("state"), "6");
+        assert!(world.snow().calls().of("update") >= 3, "the late reopen was seen and taken back");
+        world.stop().await;
+    });
+}

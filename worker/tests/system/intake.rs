@@ -2,12 +2,9 @@
 
 use bytes::Bytes;
 use lapin::BasicProperties;
-use shared::message::HEADER_REASON;
-use stack::Proxy;
 use tokio::time::Instant;
-use url::Url;
 
-use crate::world::{DEAD, Differences, INBOUND, World, in_world, metric, until};
+use crate::world::{DEAD, Differences, INBOUND, World, database_proxy, in_world, metric, until};
 
 #[test]
 fn a_message_that_is_not_ours_goes_to_the_dead_letters_alone() {
@@ -31,14 +28,33 @@ fn a_message_that_is_not_ours_goes_to_the_dead_letters_alone() {
         }
         world.publisher.publish(&crate::world::message(metric(1).fired()), deadline).await.unwrap();
         world.settled(1).await;
-        until("three dead letters", async || (world.vhost.depth(DEAD).await.unwrap() == 3).then_some(()))
-            .await;
+        until("three dead letters", async || (world.dead_letters().await.len() == 3).then_some(())).await;
         assert_eq!(world.incident().field("state"), "1");
         assert_eq!(world.vhost.depth(INBOUND).await.unwrap(), 0);
-        for letter in world.vhost.take(DEAD, 3).await.unwrap() {
-            let headers = letter.properties.headers().clone().unwrap();
-            assert!(headers.inner().contains_key(HEADER_REASON), "{headers:?}");
-        }
+        assert!(
+            world.dead_letters().await.iter().all(|letter| letter.origin_queue.as_deref() == Some(INBOUND))
+        );
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_database_behind_a_network_that_swallows_everything_is_given_up_and_asked_anew() {
+    in_world(async {
+        let proxy = database_proxy().await;
+        let differences = Differences {
+            database_port: Some(proxy.address().port()),
+            settings: "database.statement_timeout = \"1s\"",
+        };
+        let world = World::build(1, &differences).await;
+        world.send(metric(0).fired()).await;
+        world.settled(1).await;
+
+        // What is sent from here on over the connections that there are, nobody ever answers.
+        proxy.strand();
+        world.send(metric(1).fired()).await;
+        world.settled(2).await;
+        assert_eq!(world.snow().tickets().len(), 2);
         world.stop().await;
     });
 }
@@ -46,10 +62,7 @@ fn a_message_that_is_not_ours_goes_to_the_dead_letters_alone() {
 #[test]
 fn a_database_that_is_down_pauses_intake_and_nothing_is_lost() {
     in_world(async {
-        let database: Url = std::env::var("SECURE_EXPORT_TEST_DATABASE_URL").unwrap().parse().unwrap();
-        let upstream = (database.host_str().unwrap().to_owned(), database.port().unwrap());
-        let upstream = tokio::net::lookup_host(upstream).await.unwrap().next().unwrap();
-        let proxy = Proxy::start(upstream).await.unwrap();
+        let proxy = database_proxy().await;
         let differences =
             Differences { database_port: Some(proxy.address().port()), ..Differences::default() };
         let world = World::build(1, &differences).await;
@@ -67,7 +80,7 @@ fn a_database_that_is_down_pauses_intake_and_nothing_is_lost() {
         proxy.resume();
         world.settled(50).await;
         assert_eq!(world.snow().tickets().len(), 50);
-        assert_eq!(world.vhost.depth(DEAD).await.unwrap(), 0);
+        assert!(world.dead_letters().await.is_empty());
         world.stop().await;
     });
 }
@@ -103,10 +116,10 @@ fn a_database_that_takes_no_writes_pauses_intake_and_buries_nothing() {
             (world.vhost.depth(INBOUND).await.unwrap() == 0).then_some(())
         })
         .await;
-        assert_eq!(world.vhost.depth(DEAD).await.unwrap(), 0);
+        assert!(world.dead_letters().await.is_empty());
         refuse("ALTER TABLE alerts_elsewhere RENAME TO alerts").await;
         world.settled(20).await;
-        assert_eq!(world.vhost.depth(DEAD).await.unwrap(), 0);
+        assert!(world.dead_letters().await.is_empty());
         assert_eq!(world.snow().tickets().len(), 20);
         world.stop().await;
     });
@@ -116,12 +129,15 @@ fn a_database_that_takes_no_writes_pauses_intake_and_buries_nothing() {
 fn a_poison_message_that_the_dead_letters_do_not_take_is_kept_and_holds_nobody_up() {
     in_world(async {
         let mut world = World::with_workers(1).await;
-        // The worker has declared its queues once it has heard something.
+        // Nobody declares its queues once more after both of its parts have heard something.
+        let poison = crate::world::message(Bytes::from_static(b"[1]"));
+        let deadline = Instant::now() + std::time::Duration::from_secs(30);
+        world.publisher.publish(&crate::world::message(Bytes::from_static(b"[0]")), deadline).await.unwrap();
+        until("the first is a dead letter", async || (world.dead_letters().await.len() == 1).then_some(()))
+            .await;
         world.send(metric(9).fired()).await;
         world.settled(1).await;
-        world.vhost.delete_queue(DEAD).await.unwrap();
-        let deadline = Instant::now() + std::time::Duration::from_secs(30);
-        let poison = crate::world::message(Bytes::from_static(b"[1]"));
+        world.vhost.unbind(DEAD, "alerts", "dead").await.unwrap();
         world.publisher.publish(&poison, deadline).await.unwrap();
         for number in 0..3 {
             world.send(metric(number).fired()).await;

@@ -4,13 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio::sync::Barrier;
-use worker::store::claims::{Claim, claim_due};
+use worker::config::DoubleCheckSettings;
+use worker::store::claims::{Claim, Terms, claim_due};
 use worker::store::outcomes::{Outcome, record};
 
 use crate::world::{World, in_world, metric, until};
 
 const LEASE: Duration = Duration::from_secs(60);
+const CHECK: DoubleCheckSettings = DoubleCheckSettings { after: LEASE, until: LEASE };
+
+fn terms(lease: Duration, worker: &str) -> Terms<'_> {
+    Terms { lease, takeover_wait: Duration::ZERO, double_check_after: LEASE, worker }
+}
 
 #[test]
 fn workers_that_claim_at_once_never_get_the_same_ticket() {
@@ -21,7 +28,7 @@ fn workers_that_claim_at_once_never_get_the_same_ticket() {
             let (pool, barrier) = (world.pool.clone(), Arc::clone(&barrier));
             async move {
                 barrier.wait().await;
-                claim_due(&pool, "snow", 30, LEASE, &format!("w{number}")).await.unwrap()
+                claimed(&pool, 30, &terms(LEASE, &format!("w{number}"))).await
             }
         });
         let claimed = futures_util::future::join_all(claims).await.concat();
@@ -52,15 +59,39 @@ fn a_worker_whose_lease_was_taken_over_records_nothing() {
         let world = with_due_tickets(1).await;
         let stale = claim(&world, Duration::ZERO).await;
         let fresh = until("the lease has run out", async || {
-            claim_due(&world.pool, "snow", 1, LEASE, "second").await.unwrap().pop()
+            claimed(&world.pool, 1, &terms(LEASE, "second")).await.pop()
         })
         .await;
         assert!(fresh.create_attempted, "the first worker may have sent a create");
         let mut connection = world.pool.acquire().await.unwrap();
-        assert!(record(&mut connection, &[made(&stale, "stale")]).await.unwrap().is_empty());
-        assert_eq!(record(&mut connection, &[made(&fresh, "fresh")]).await.unwrap().len(), 1);
+        assert!(record(&mut connection, &[made(&stale, "stale")], CHECK).await.unwrap().is_empty());
+        assert_eq!(record(&mut connection, &[made(&fresh, "fresh")], CHECK).await.unwrap().len(), 1);
         drop(connection);
         assert_eq!(world.tickets().await[0].number.as_deref(), Some("fresh"));
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_lease_that_was_not_given_back_is_taken_over_only_after_the_wait() {
+    in_world(async {
+        let world = with_due_tickets(1).await;
+        claim(&world, Duration::ZERO).await;
+        let waiting = Terms { takeover_wait: LEASE, ..terms(LEASE, "second") };
+        until("the lease has run out", async || {
+            let over = "SELECT lease_until < now() - interval '100 milliseconds' FROM tickets";
+            let over: bool = sqlx::query_scalar(over).fetch_one(&world.pool).await.unwrap();
+            over.then_some(())
+        })
+        .await;
+        assert!(claimed(&world.pool, 1, &waiting).await.is_empty());
+        let terms = Terms { takeover_wait: Duration::from_millis(100), ..waiting };
+        assert_eq!(claimed(&world.pool, 1, &terms).await.len(), 1);
+        let checked: bool = sqlx::query_scalar("SELECT double_check_at > now() FROM tickets")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+        assert!(checked, "its first holder may have sent a create");
         world.stop().await;
     });
 }
@@ -71,10 +102,10 @@ fn a_target_at_rest_is_not_claimed_from_and_a_failing_one_is_tried_with_one_tick
         let world = with_due_tickets(5).await;
         let mut connection = world.pool.acquire().await.unwrap();
         worker::store::targets::failed(&mut connection, "snow", "down").await.unwrap();
-        assert_eq!(claim_due(&world.pool, "snow", 5, LEASE, "w").await.unwrap().len(), 1);
-        assert!(claim_due(&world.pool, "snow", 5, LEASE, "w").await.unwrap().is_empty(), "one at a time");
+        assert_eq!(claimed(&world.pool, 5, &terms(LEASE, "w")).await.len(), 1);
+        assert!(claimed(&world.pool, 5, &terms(LEASE, "w")).await.is_empty(), "one at a time");
         worker::store::targets::pause(&mut connection, "snow", LEASE, "429").await.unwrap();
-        assert!(claim_due(&world.pool, "snow", 5, LEASE, "w").await.unwrap().is_empty());
+        assert!(claimed(&world.pool, 5, &terms(LEASE, "w")).await.is_empty());
         drop(connection);
         world.stop().await;
     });
@@ -97,8 +128,12 @@ async fn with_due_tickets(count: u64) -> World {
     world
 }
 
+async fn claimed(pool: &PgPool, limit: usize, terms: &Terms<'_>) -> Vec<Claim> {
+    claim_due(&mut pool.acquire().await.unwrap(), "snow", limit, terms).await.unwrap()
+}
+
 async fn claim(world: &World, lease: Duration) -> Claim {
-    claim_due(&world.pool, "snow", 1, lease, "first").await.unwrap().remove(0)
+    claimed(&world.pool, 1, &terms(lease, "first")).await.remove(0)
 }
 
 fn made(claim: &Claim, number: &str) -> Outcome {
@@ -114,6 +149,8 @@ fn made(claim: &Claim, number: &str) -> Outcome {
         ci_name: None,
         ci_missing: None,
         create_unsure: false,
+        write_unsure: false,
+        double_checked: false,
         retry_ms: None,
         park: false,
         error: None,

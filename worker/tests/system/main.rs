@@ -3,12 +3,17 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "what a test needs it sets up by functions, which the exception for tests does not reach"
 )]
 
+mod crash;
+mod dead_letters;
 mod faults;
+mod injection;
 mod intake;
 mod leases;
 mod many;
+mod targets;
 mod tickets;
 mod world;

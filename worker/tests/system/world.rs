@@ -1,6 +1,8 @@
 //! A broker, a ledger, an ITSM and some workers, all of one test's own.
 
+use std::cell::RefCell;
 use std::io::Write;
+use std::process::Command;
 use std::time::Duration;
 
 use azure_simulator::alerts::{Alert, AlertRule, Kind};
@@ -14,6 +16,7 @@ use shared::message::Message;
 use shared::ops::Health;
 use sqlx::PgPool;
 use stack::testing::{TestDatabase, TestVhost};
+use stack::{Process, Proxy};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +25,7 @@ use url::Url;
 use uuid::Uuid;
 use worker::app::Application;
 use worker::config;
-use worker::store::{self, listing};
+use worker::store::{self, dead_letters, listing};
 
 pub(crate) const TENANT: Uuid = Uuid::from_u128(0x5ec0_de00);
 pub(crate) const INBOUND: &str = "alerts.inbound";
@@ -38,7 +41,10 @@ pub(crate) struct World {
     _database: TestDatabase,
     shutdown: CancellationToken,
     workers: Vec<JoinHandle<anyhow::Result<()>>>,
+    /// Workers that are processes of their own.
+    processes: RefCell<Vec<Process>>,
     settings: tempfile::NamedTempFile,
+    logs: tempfile::TempDir,
 }
 
 /// What differs from the usual world.
@@ -48,6 +54,13 @@ pub(crate) struct Differences<'a> {
     pub(crate) settings: &'a str,
     /// A port through which the workers reach the database.
     pub(crate) database_port: Option<u16>,
+}
+
+impl Differences<'_> {
+    /// A line of the usual world, unless the settings have one of their own.
+    fn unless<'a>(&self, key: &str, line: &'a str) -> &'a str {
+        if self.settings.contains(key) { "" } else { line }
+    }
 }
 
 impl World {
@@ -70,7 +83,7 @@ impl World {
             admin.listen = "127.0.0.1:0"
             amqp.url = "{amqp}"
             database.url = "{url}"
-            route.target = "snow"
+            {route}
             sync.poll = "200ms"
             sync.retry.min = "50ms"
             sync.retry.max = "500ms"
@@ -84,11 +97,9 @@ impl World {
             "#,
             amqp = vhost.amqp_url(),
             itsm = itsm.base_url(),
+            route = differences.unless("route.target", r#"route.target = "snow""#),
             more = differences.settings,
-            look_up_after = match differences.settings.contains("look_up_after") {
-                true => "",
-                false => "sync.retry.look_up_after = \"200ms\"",
-            },
+            look_up_after = differences.unless("look_up_after", r#"sync.retry.look_up_after = "200ms""#),
         )
         .unwrap();
         let config = config::load(Some(settings.path())).unwrap();
@@ -116,7 +127,9 @@ impl World {
             _database: database,
             shutdown,
             workers: Vec::new(),
+            processes: RefCell::default(),
             settings,
+            logs: tempfile::tempdir().unwrap(),
         };
         for _ in 0..workers {
             world.start_worker().await;
@@ -132,6 +145,40 @@ impl World {
     pub(crate) async fn start_worker(&mut self) {
         let application = self.application().await.unwrap();
         self.workers.push(tokio::task::spawn_local(application.run()));
+    }
+
+    /// Starts a worker as a process of its own, with these variables over the settings.
+    pub(crate) fn process(&self, name: &str, variables: &[(&str, &str)]) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+        command.args(["run", "--config"]).arg(self.settings.path()).envs(variables.iter().copied());
+        Process::spawn(name, command, &self.logs.path().join(name)).unwrap()
+    }
+
+    /// Runs a command of the worker to its end.
+    pub(crate) async fn command(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> std::process::Output {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_worker"));
+        command.arg("--config").arg(self.settings.path()).args(arguments).envs(variables.iter().copied());
+        command.kill_on_drop(true).output().await.unwrap()
+    }
+
+    /// All dead letters in the ledger, the one that died last first.
+    pub(crate) async fn dead_letters(&self) -> Vec<dead_letters::LetterLine> {
+        let filter = dead_letters::Filter { limit: 10_000, ..dead_letters::Filter::default() };
+        dead_letters::list(&self.pool, &filter).await.unwrap()
+    }
+
+    /// Lets a process run until the world ends.
+    pub(crate) fn keep(&self, process: Process) {
+        self.processes.borrow_mut().push(process);
+    }
+
+    /// What a worker of this world is started with.
+    pub(crate) fn settings_file(&self) -> &std::path::Path {
+        self.settings.path()
     }
 
     pub(crate) fn snow(&self) -> &ServiceNow {
@@ -210,6 +257,14 @@ pub(crate) fn in_world<F: Future<Output = ()>>(test: F) {
 pub(crate) fn message(body: Bytes) -> Message {
     let id = Notification::parse(&body).map_or(Uuid::nil(), |notification| notification.id(TENANT));
     Message { id, tenant_id: TENANT, received_at: Timestamp::now(), traceparent: None, body }
+}
+
+/// Stands between the workers of a world and the database.
+pub(crate) async fn database_proxy() -> Proxy {
+    let database: Url = std::env::var("SECURE_EXPORT_TEST_DATABASE_URL").unwrap().parse().unwrap();
+    let upstream = (database.host_str().unwrap().to_owned(), database.port().unwrap());
+    let upstream = tokio::net::lookup_host(upstream).await.unwrap().next().unwrap();
+    Proxy::start(upstream).await.unwrap()
 }
 
 /// A metric alert of the rule with this number.

@@ -14,7 +14,7 @@ use shared::settings::SettingsError;
 use url::Url;
 
 use super::super::ConnectorError;
-use super::{Purpose, Wire};
+use super::{Deadline, Purpose, Wire};
 
 /// A token is renewed so long before it expires, so that none expires on its way.
 const RENEW_AHEAD: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ impl Credentials {
     pub(super) async fn authorization(
         &self,
         wire: &Wire,
-        deadline: tokio::time::Instant,
+        deadline: Deadline,
     ) -> Result<HeaderValue, ConnectorError> {
         match self {
             Self::Basic(basic) => Ok(basic.authorization.clone()),
@@ -116,11 +116,7 @@ impl ClientCredentials {
         Self { token_url, client_id, client_secret, current }
     }
 
-    async fn authorization(
-        &self,
-        wire: &Wire,
-        deadline: tokio::time::Instant,
-    ) -> Result<HeaderValue, ConnectorError> {
+    async fn authorization(&self, wire: &Wire, deadline: Deadline) -> Result<HeaderValue, ConnectorError> {
         let token = self.current.try_get_with((), self.fetch(wire, deadline)).await;
         match token {
             Ok(token) => Ok(token.authorization),
@@ -135,7 +131,7 @@ impl ClientCredentials {
         }
     }
 
-    async fn fetch(&self, wire: &Wire, deadline: tokio::time::Instant) -> Result<Token, ConnectorError> {
+    async fn fetch(&self, wire: &Wire, deadline: Deadline) -> Result<Token, ConnectorError> {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &self.client_id),

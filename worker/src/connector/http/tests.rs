@@ -168,3 +168,12 @@ async fn a_token_endpoint_that_is_down_leaves_no_write_unknown() {
         client(tokens(&server), DEADLINE).call(&call(Purpose::Create, &server.uri())).await.unwrap_err();
     assert!(matches!(error, ConnectorError::Unavailable(_)), "{error}");
 }
+
+#[tokio::test]
+async fn nothing_is_sent_once_the_deadline_is_over() {
+    let server = answering(ResponseTemplate::new(200)).await;
+    let late = client(basic(), Duration::ZERO);
+    let outcome = late.call(&call(Purpose::Create, &server.uri())).await;
+    assert!(matches!(outcome, Err(ConnectorError::Unavailable(_))), "{outcome:?}");
+    assert_eq!(server.received_requests().await.unwrap().len(), 0);
+}

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::super::{Change, ConnectorError, Draft, text};
+use super::super::{Change, ConnectorError, Draft, WorkItem, text};
 
 /// Lengths of the columns of a stock instance, which cuts off what is longer without a word. That of the
 /// correlation id is in the vendor documentation, "Case API"; the others may be larger on an instance.
@@ -52,6 +52,16 @@ pub(super) fn resolve(change: &Change, close_code: &str) -> Result<Value, Connec
     fill(&mut body, "close_notes", if note.is_empty() { CLOSE_NOTES } else { &note });
     fill(&mut body, "work_notes", &note);
     Ok(Value::Object(body))
+}
+
+/// Resolved as another incident's duplicate, whose child it becomes: that is the link that people follow.
+pub(super) fn close_double(original: &WorkItem, close_code: &str) -> Value {
+    let note = format!("Duplicate of {}: both were made for the same Azure Monitor alert.", original.number);
+    let note = prose(&note);
+    json!({
+        "state": RESOLVED, "close_code": close_code, "close_notes": note, "work_notes": note,
+        "parent_incident": original.id,
+    })
 }
 
 /// Back to work; the instance clears the resolution itself.
@@ -117,10 +127,8 @@ fn level(level: u8) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
     use super::*;
+    use proptest::prelude::*;
 
     fn draft() -> Draft {
         Draft {

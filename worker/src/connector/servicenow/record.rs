@@ -4,10 +4,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::super::{WorkItem, WorkItemState};
+use super::super::{WorkItem, WorkItemState, text};
 
 /// The columns that a work item is read from.
 pub(super) const WORK_ITEM: &[&str] = &["sys_id", "number", "state", "correlation_id"];
+
+/// Longer than the numbers and explanations of an instance; the rest is not its own words.
+const MAX_NUMBER_CHARS: usize = 100;
+const MAX_REASON_CHARS: usize = 500;
 
 /// One record, as far as its columns were asked for and may be read.
 #[derive(Debug, Deserialize)]
@@ -32,15 +36,22 @@ impl Row {
         }
     }
 
-    /// The work item in this row, unless it has no id.
-    pub(super) fn work_item(&self) -> Option<WorkItem> {
-        let id = Some(self.text("sys_id")).filter(|id| !id.is_empty())?;
-        Some(WorkItem {
-            id: id.to_owned(),
-            number: self.text("number").to_owned(),
-            state: state(self.text("state")),
-        })
+    /// What people know the record by, fit for a line and for the ledger.
+    pub(super) fn number(&self) -> String {
+        text::line(self.text("number"), MAX_NUMBER_CHARS)
     }
+
+    /// The work item in this row, unless it has no id that could be one.
+    pub(super) fn work_item(&self) -> Option<WorkItem> {
+        let id =
+            Some(self.text("sys_id")).filter(|id| !id.is_empty() && !id.chars().any(char::is_control))?;
+        Some(WorkItem { id: id.to_owned(), number: self.number(), state: state(self.text("state")) })
+    }
+}
+
+/// The work items in these rows, unless one of them has no id that could be one.
+pub(super) fn work_items(rows: &[Row]) -> Option<Vec<WorkItem>> {
+    rows.iter().map(Row::work_item).collect()
 }
 
 /// The rows of a search, or the one row of anything else.
@@ -51,10 +62,13 @@ pub(super) fn result<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let envelope: Envelope = serde_json::from_slice(body)
         .map_err(|_| "the answer is no JSON object: is the instance asleep, or a login page in its place?")?;
     if let Some(error) = envelope.error {
-        return Err(format!("success with an error inside: {}", words(&error)));
+        let words = text::line(&words(&error), MAX_REASON_CHARS);
+        return Err(format!("success with an error inside: {words}"));
     }
     let result = envelope.result.ok_or("the answer has no result")?;
-    serde_json::from_value(result).map_err(|error| format!("the result is not as expected: {error}"))
+    serde_json::from_value(result).map_err(|error| {
+        format!("the result is not as expected: {}", text::line(&error.to_string(), MAX_REASON_CHARS))
+    })
 }
 
 /// The instance's own words about a refusal.
@@ -123,6 +137,32 @@ mod tests {
         ] {
             let error = read(body).unwrap_err();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_row_without_its_id_does_not_count_as_missing() {
+        let [one, two, nameless] =
+            [json!({"sys_id": "a"}), json!({"sys_id": "b"}), json!({"number": "INC1"})].map(row);
+        assert_eq!(work_items(&[]), Some(Vec::new()));
+        assert_eq!(work_items(std::slice::from_ref(&nameless)), None);
+        let both = [one, two];
+        let ids = |items: Vec<WorkItem>| items.into_iter().map(|item| item.id).collect::<Vec<_>>();
+        assert_eq!(work_items(&both).map(ids), Some(vec!["a".to_owned(), "b".to_owned()]));
+        let [one, _] = both;
+        assert_eq!(work_items(&[one, nameless]), None);
+    }
+
+    #[test]
+    fn what_an_instance_says_fits_a_line_and_the_ledger() {
+        let number = json!({"sys_id": "a", "number": "INC\u{0}1\n"});
+        assert_eq!(row(number).work_item().unwrap().number, "INC 1");
+        assert_eq!(row(json!({"sys_id": "a\u{0}"})).work_item(), None);
+        let inside = json!({"error": {"message": format!("no\u{0}\n{}", "x".repeat(5000))}}).to_string();
+        let wrong = json!({"result": format!("\n{}", "y".repeat(5000))}).to_string();
+        for body in [inside, wrong] {
+            let error = result::<Vec<Row>>(body.as_bytes()).unwrap_err();
+            assert!(error.chars().count() < 600 && !error.chars().any(char::is_control), "{error}");
         }
     }
 

@@ -24,6 +24,9 @@ pub struct ServiceNowSettings {
     /// The resolution code of resolved tickets, one of the instance's own list. Default `Solution provided`.
     #[serde(default = "solution_provided")]
     pub close_code: String,
+    /// The resolution code of a ticket that was made twice, one of the instance's own list. Default `Duplicate`.
+    #[serde(default = "duplicate")]
+    pub duplicate_close_code: String,
     /// Shown in a ticket as the system that its correlation id belongs to. Default `secure-export`.
     #[serde(default = "secure_export")]
     pub correlation_display: String,
@@ -116,6 +119,7 @@ pub(super) struct Instance {
     pub(super) base_url: Url,
     pub(super) table: Identifier,
     pub(super) close_code: String,
+    pub(super) duplicate_close_code: String,
     pub(super) correlation_display: String,
     pub(super) ci: CiRules,
 }
@@ -139,15 +143,18 @@ impl ServiceNowSettings {
     pub(super) fn check(self, name: &str) -> Result<(Instance, Credentials), SettingsError> {
         let base_url = self.base_url(name)?;
         let credentials = self.auth.check(&format!("{name}.auth"), &base_url)?;
-        if self.close_code.is_empty() {
-            return Err(SettingsError::Invalid(format!(
-                "{name}.close_code is empty: name a resolution code"
-            )));
+        for (key, code) in
+            [("close_code", &self.close_code), ("duplicate_close_code", &self.duplicate_close_code)]
+        {
+            if code.is_empty() {
+                return Err(SettingsError::Invalid(format!("{name}.{key} is empty: name a resolution code")));
+            }
         }
         let instance = Instance {
             base_url,
             table: identifier(&format!("{name}.table"), &self.table)?,
             close_code: self.close_code,
+            duplicate_close_code: self.duplicate_close_code,
             correlation_display: self.correlation_display,
             ci: self.ci.check(&format!("{name}.ci"))?,
         };
@@ -241,6 +248,10 @@ fn is_this_machine(url: &Url) -> bool {
 
 fn incident() -> String {
     "incident".to_owned()
+}
+
+fn duplicate() -> String {
+    "Duplicate".to_owned()
 }
 
 fn solution_provided() -> String {
