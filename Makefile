@@ -3,10 +3,11 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PROGRAMS := $(TARGET)/debug
 WORKERS ?= 1
+MINUTES ?= 2
 COMPOSE = $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else command -v docker-compose; fi)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up bench lint ci setup build build-release compose-check
+.PHONY: help demo test up bench fuzz torture lint ci setup build build-release compose-check
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,14 +28,21 @@ up: setup build ## run the stack until Ctrl-C; WORKERS=3 for three workers, BARE
 bench: setup build-release ## measure a release build and write target/bench.json
 	@$(TARGET)/release/stack bench
 
+torture: setup build ## attack the system for MINUTES=2 with the faults of SEED=…, and judge what became of every alert
+	@$(PROGRAMS)/torture run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+fuzz: ## send random input to whatever reads a stranger's; SECONDS=300 for five minutes for each target
+	@SECONDS_EACH=$(or $(SECONDS),60) dev/fuzz/run.sh
+
 lint: ## check formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
+# The same faults each time, so that a failure is the fault of the change.
 ci: ## everything that has to pass before a change lands, with the time of each step
-	@for step in lint test compose-check demo; do \
+	@for step in lint test compose-check demo torture; do \
 	    echo "ci: $$step"; begin=$$(date +%s); \
-	    $(MAKE) --no-print-directory $$step || { echo "ci: $$step failed"; exit 1; }; \
+	    $(MAKE) --no-print-directory SEED=$(or $(SEED),1) $$step || { echo "ci: $$step failed"; exit 1; }; \
 	    echo "ci: $$step passed in $$(($$(date +%s) - begin)) s"; \
 	done
 

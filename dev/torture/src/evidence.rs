@@ -1,0 +1,281 @@
+//! What the judge looks at: the ITSM's incidents, the ledger's rows, the broker's queues.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
+use serde::Serialize;
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
+
+use crate::desk::{Desk, Incident};
+use crate::judge::{Item, ItemState, Ledger};
+use crate::traffic::FIRST_SUBJECT;
+
+/// The user as whom people change incidents in the simulator.
+const PERSON: &str = "admin";
+
+/// Dead letters that are looked at; the run makes fewer.
+const MOST_DEAD_LETTERS: usize = 10_000;
+
+/// What is still to be done, and what nobody does any more although it should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Backlog {
+    /// Acknowledged notifications that the ledger has not heard yet.
+    pub(crate) unheard: usize,
+    /// Messages ready in the queue.
+    pub(crate) queued: u32,
+    pub(crate) due: i64,
+    pub(crate) leased: i64,
+    /// A second work item may be there, and is still to be looked for.
+    pub(crate) to_double_check: i64,
+    pub(crate) parked: i64,
+    /// Not as wanted, and nobody is to act.
+    pub(crate) adrift: i64,
+}
+
+impl Backlog {
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The incidents of a desk by subject. One that names no subject is filed under 0, which nobody ever asks for.
+///
+/// # Errors
+/// When the simulator does not answer.
+pub(crate) async fn items(desk: &Desk) -> anyhow::Result<BTreeMap<u64, Vec<Item>>> {
+    let incidents = desk.incidents().await?;
+    let mut items: BTreeMap<u64, Vec<Item>> = BTreeMap::new();
+    for incident in &incidents {
+        let others = || incidents.iter().filter(|other| other.number != incident.number);
+        let subject = subject(incident.field("short_description")).unwrap_or(0);
+        items.entry(subject).or_default().push(item(incident, others()));
+    }
+    Ok(items)
+}
+
+/// What the ledger has heard and excused.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn ledger(database_url: &str) -> anyhow::Result<Ledger> {
+    let mut database = PgConnection::connect(database_url).await?;
+    let heard: Vec<(Uuid,)> =
+        sqlx::query_as("SELECT notification_id FROM notifications").fetch_all(&mut database).await?;
+    let excused: Vec<(String,)> = sqlx::query_as(
+        "SELECT lower(a.alert_id) FROM alerts a
+         WHERE a.no_ticket_reason IS NOT NULL
+            OR EXISTS (SELECT FROM ticket_alerts l JOIN tickets t USING (ticket_id)
+                       WHERE l.alert_key = a.alert_key AND t.settled_reason IS NOT NULL)",
+    )
+    .fetch_all(&mut database)
+    .await?;
+    Ok(Ledger {
+        notifications: heard.into_iter().map(|(id,)| id).collect(),
+        excused: excused.into_iter().map(|(id,)| id).collect(),
+    })
+}
+
+/// What is left to do, given the ids that were acknowledged.
+///
+/// # Errors
+/// When the database or the broker does not answer.
+pub(crate) async fn backlog(
+    database_url: &str,
+    amqp_url: &str,
+    acknowledged: &[Uuid],
+) -> anyhow::Result<Backlog> {
+    let mut database = PgConnection::connect(database_url).await?;
+    let (due, leased, to_double_check, parked, adrift): (i64, i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE due_at IS NOT NULL), count(*) FILTER (WHERE lease_until IS NOT NULL),
+                count(*) FILTER (WHERE double_check_at IS NOT NULL AND parked_at IS NULL),
+                count(*) FILTER (WHERE parked_at IS NOT NULL),
+                count(*) FILTER (WHERE due_at IS NULL AND lease_until IS NULL AND parked_at IS NULL
+                    AND (ended_at IS NULL AND wants = 'open' AND (synced = 'none' OR fired_at > told_through)
+                         OR wants = 'resolved' AND synced = 'open'))
+         FROM tickets",
+    )
+    .fetch_one(&mut database)
+    .await?;
+    let (unheard,): (i64,) = sqlx::query_as(
+        "SELECT count(*) FROM unnest($1::uuid[]) AS id
+         WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.notification_id = id)",
+    )
+    .bind(acknowledged)
+    .fetch_one(&mut database)
+    .await?;
+    let connection = connect(amqp_url).await?;
+    let channel = connection.create_channel().await?;
+    let queue = channel
+        .queue_declare(
+            "alerts.inbound".into(),
+            QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() },
+            FieldTable::default(),
+        )
+        .await?;
+    let queued = queue.message_count();
+    connection.close(200, "looked".into()).await?;
+    Ok(Backlog { unheard: usize::try_from(unheard)?, queued, due, leased, to_double_check, parked, adrift })
+}
+
+/// The bodies of all dead letters: those in the ledger, and those still on their queue, which stay where they are.
+///
+/// # Errors
+/// When the broker or the database does not answer.
+pub(crate) async fn dead_letters(amqp_url: &str, database_url: &str) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut database = PgConnection::connect(database_url).await?;
+    let stored = "SELECT body FROM dead_letters, generate_series(1, deaths)";
+    let mut bodies: Vec<Vec<u8>> = sqlx::query_scalar(stored).fetch_all(&mut database).await?;
+    let connection = connect(amqp_url).await?;
+    let channel = connection.create_channel().await?;
+    // What is not acknowledged returns when the connection ends.
+    while bodies.len() < MOST_DEAD_LETTERS
+        && let Some(message) = channel.basic_get("alerts.dead".into(), BasicGetOptions::default()).await?
+    {
+        bodies.push(message.delivery.data.clone());
+    }
+    connection.close(200, "looked".into()).await?;
+    Ok(bodies)
+}
+
+/// Everything about one subject in the ledger, as text for people.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn ledger_account(database_url: &str, subject: u64) -> anyhow::Result<Vec<String>> {
+    let mut database = PgConnection::connect(database_url).await?;
+    let of_subject = "SELECT l.ticket_id FROM ticket_alerts l JOIN alerts a USING (alert_key)
+                      WHERE a.alert_rule LIKE '%' || $1";
+    let parts = [
+        "SELECT 'alert ' || to_jsonb(a)::text FROM alerts a WHERE a.alert_rule LIKE '%' || $1".to_owned(),
+        "SELECT 'heard ' || (to_jsonb(n) - 'body')::text FROM notifications n JOIN alerts a USING (alert_key)
+         WHERE a.alert_rule LIKE '%' || $1 ORDER BY n.received_at"
+            .to_owned(),
+        format!("SELECT 'ticket ' || to_jsonb(t)::text FROM tickets t WHERE t.ticket_id IN ({of_subject})"),
+        format!(
+            "SELECT 'attempt ' || to_jsonb(t)::text FROM attempts t WHERE t.ticket_id IN ({of_subject})
+             ORDER BY t.started_at"
+        ),
+    ];
+    let mut account = Vec::new();
+    for part in parts {
+        let lines: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(part))
+            .bind(subject.to_string())
+            .fetch_all(&mut database)
+            .await
+            .context("the ledger does not tell of a subject")?;
+        account.extend(lines.into_iter().map(|(line,)| line));
+    }
+    Ok(account)
+}
+
+/// Everything about the incidents of one subject, as text for people.
+///
+/// # Errors
+/// When the simulator does not answer.
+pub(crate) async fn desk_account(desk: &Desk, of: u64) -> anyhow::Result<Vec<String>> {
+    let mut account = Vec::new();
+    for incident in desk.incidents().await? {
+        if subject(incident.field("short_description")).unwrap_or(0) != of {
+            continue;
+        }
+        account.push(format!(
+            "incident {} {} state {} correlation {}{}",
+            incident.number,
+            incident.sys_id,
+            incident.field("state"),
+            incident.field("correlation_id"),
+            if incident.deleted { " (deleted)" } else { "" },
+        ));
+        for write in incident.writes {
+            let fields: Vec<String> = write
+                .fields
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.chars().take(60).collect::<String>()))
+                .collect();
+            account.push(format!("  {} {}: {}", write.at, write.by, fields.join(", ").replace('\n', " ")));
+        }
+    }
+    Ok(account)
+}
+
+async fn connect(amqp_url: &str) -> anyhow::Result<Connection> {
+    Ok(Connection::connect(amqp_url, ConnectionProperties::default()).await?)
+}
+
+fn item<'a>(incident: &Incident, others: impl Iterator<Item = &'a Incident>) -> Item {
+    let by_person = || incident.writes.iter().filter(|write| write.by == PERSON);
+    let closes = |write: &&crate::desk::Write| {
+        matches!(write.fields.get("state").map(String::as_str), Some("7" | "8"))
+    };
+    Item {
+        number: incident.number.clone(),
+        correlation_id: incident.field("correlation_id").to_owned(),
+        state: match (incident.deleted, incident.is_open()) {
+            (true, _) => ItemState::Deleted,
+            (false, true) => ItemState::Open,
+            (false, false) => ItemState::Over,
+        },
+        ended_by_person: incident.deleted || by_person().any(|write| closes(&write)),
+        touched: incident.deleted || by_person().next().is_some(),
+        closed_as_duplicate: is_closed_as_duplicate(incident, others),
+    }
+}
+
+/// Closed with the code for it, and naming the one that it doubles.
+fn is_closed_as_duplicate<'a>(incident: &Incident, mut others: impl Iterator<Item = &'a Incident>) -> bool {
+    let names = |other: &Incident| {
+        let texts = incident.fields.values().chain(incident.journal.iter().map(|entry| &entry.value));
+        texts.into_iter().any(|text| text.contains(&other.number) || text.contains(&other.sys_id))
+    };
+    !incident.is_open()
+        && incident.field("close_code").to_lowercase().contains("duplicate")
+        && others.any(names)
+}
+
+/// The subject that a text names: the first run of digits that can be one.
+fn subject(text: &str) -> Option<u64> {
+    text.split(|character: char| !character.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .find(|number| (FIRST_SUBJECT..FIRST_SUBJECT * 10).contains(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_tells_whose_it_is() {
+        assert_eq!(subject("[Sev2] cpu-high-1000017 on web-1000017"), Some(1_000_017));
+        assert_eq!(subject("[Sev1] shop/PodsRestart-1000003 on aks-1000003"), Some(1_000_003));
+        assert_eq!(subject("INC0010001"), None);
+    }
+
+    fn incident(number: &str, sys_id: &str, fields: &[(&str, &str)]) -> Incident {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Incident {
+            number: number.to_owned(),
+            sys_id: sys_id.to_owned(),
+            deleted: false,
+            fields: fields.iter().map(text).collect(),
+            journal: Vec::new(),
+            writes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_double_is_healed_only_when_it_is_closed_as_one_and_names_the_other() {
+        let older = incident("INC1", "aaa", &[("state", "2")]);
+        let closed = [("state", "6"), ("close_code", "Duplicate")];
+        let healed =
+            incident("INC2", "bbb", &[closed.as_slice(), &[("close_notes", "Duplicate of INC1")]].concat());
+        let without_link = incident("INC2", "bbb", &closed);
+        assert!(is_closed_as_duplicate(&healed, [&older].into_iter()));
+        assert!(!is_closed_as_duplicate(&without_link, [&older].into_iter()));
+        let open = incident("INC2", "bbb", &[("state", "1"), ("close_notes", "Duplicate of INC1")]);
+        assert!(!is_closed_as_duplicate(&open, [&older].into_iter()));
+    }
+}

@@ -1,0 +1,379 @@
+//! Who is right (pure): what was said and acknowledged, against what the ITSM and the ledger finally hold.
+//!
+//! All alerts of one rule are one subject and share a ticket. What was acknowledged is owed; what was not may have
+//! happened all the same, so where only such a report decides, both ends are right.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+/// What a notification reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum Condition {
+    Fired,
+    Resolved,
+}
+
+/// One notification that was sent, all its deliveries taken together.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    pub(crate) subject: u64,
+    /// In lower case.
+    pub(crate) alert_id: String,
+    pub(crate) condition: Condition,
+    /// When it fired, or through when it is resolved.
+    pub(crate) at: Timestamp,
+    pub(crate) acknowledged: bool,
+    /// The ids that ingest gave it, once acknowledged.
+    pub(crate) ids: BTreeSet<Uuid>,
+}
+
+/// What the ITSM holds of one incident.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) number: String,
+    pub(crate) correlation_id: String,
+    pub(crate) state: ItemState,
+    /// A person closed, canceled or deleted it, so that another may take its place.
+    pub(crate) ended_by_person: bool,
+    /// Any change by a person.
+    pub(crate) touched: bool,
+    /// It was closed as a duplicate with a link to the older one.
+    pub(crate) closed_as_duplicate: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ItemState {
+    Open,
+    /// Resolved, closed or canceled.
+    Over,
+    Deleted,
+}
+
+/// What the ledger holds.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) notifications: BTreeSet<Uuid>,
+    /// Alert ids in lower case for which the ledger says why there is no ticket.
+    pub(crate) excused: BTreeSet<String>,
+}
+
+/// How the incident of a subject must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Open,
+    Over,
+    /// Only a report without an acknowledgement says which.
+    Either,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    Lost,
+    Doubled,
+    WrongState,
+}
+
+/// One promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) subject: u64,
+    pub(crate) verdict: Verdict,
+    pub(crate) why: String,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Judgement {
+    pub(crate) findings: Vec<Finding>,
+    /// Incidents that were doubles and closed as such.
+    pub(crate) healed: usize,
+}
+
+impl Finding {
+    /// Whether a person at the desk may be the cause: an incident is over because they said so.
+    pub(crate) fn is_explained_by(&self, touched: &BTreeSet<u64>) -> bool {
+        self.verdict == Verdict::WrongState && touched.contains(&self.subject)
+    }
+}
+
+/// Judges every subject that anything was said about, and every incident.
+pub(crate) fn judge(said: &[Said], items: &BTreeMap<u64, Vec<Item>>, ledger: &Ledger) -> Judgement {
+    let mut judgement = Judgement::default();
+    let subjects = by_subject(said);
+    for (&subject, said) in &subjects {
+        let items = items.get(&subject).map_or(&[][..], Vec::as_slice);
+        judgement.healed += items.iter().filter(|item| item.closed_as_duplicate).count();
+        let findings = lost_notifications(said, ledger)
+            .chain(doubles(items))
+            .chain(wrong_end(said, items, ledger))
+            .map(|(verdict, why)| Finding { subject, verdict, why });
+        judgement.findings.extend(findings);
+    }
+    let unasked = items.iter().filter(|(subject, _)| !subjects.contains_key(subject));
+    judgement.findings.extend(unasked.map(|(&subject, items)| Finding {
+        subject,
+        verdict: Verdict::Doubled,
+        why: format!("nobody asked for {}", numbers(items.iter())),
+    }));
+    judgement
+}
+
+/// The reports of each subject.
+pub(crate) fn by_subject(said: &[Said]) -> BTreeMap<u64, Vec<&Said>> {
+    let mut subjects: BTreeMap<u64, Vec<&Said>> = BTreeMap::new();
+    for one in said {
+        subjects.entry(one.subject).or_default().push(one);
+    }
+    subjects
+}
+
+/// How the incident of a subject must end: open exactly while any of its alerts fires.
+pub(crate) fn expected(said: &[&Said]) -> Expected {
+    let mut alerts: BTreeMap<&str, Vec<&Said>> = BTreeMap::new();
+    for one in said {
+        alerts.entry(&one.alert_id).or_default().push(one);
+    }
+    let ends: Vec<Expected> = alerts.values().map(|said| end_of_alert(said)).collect();
+    if ends.contains(&Expected::Open) {
+        Expected::Open
+    } else if ends.contains(&Expected::Either) {
+        Expected::Either
+    } else {
+        Expected::Over
+    }
+}
+
+/// An alert is resolved exactly when its newest firing is covered by its newest resolution.
+pub(crate) fn end_of_alert(said: &[&Said]) -> Expected {
+    let newest = |condition, all| {
+        let counts = |one: &&&Said| one.condition == condition && (all || one.acknowledged);
+        said.iter().filter(counts).map(|one| one.at).max()
+    };
+    let fires = |fired: Option<Timestamp>, resolved: Option<Timestamp>| match (fired, resolved) {
+        (Some(fired), Some(resolved)) => fired > resolved,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    let (fired, resolved) = (newest(Condition::Fired, false), newest(Condition::Resolved, false));
+    let may_fire = fires(newest(Condition::Fired, true), resolved);
+    let may_be_over = !fires(fired, newest(Condition::Resolved, true));
+    match (may_fire, may_be_over) {
+        (true, false) => Expected::Open,
+        (false, _) => Expected::Over,
+        (true, true) => Expected::Either,
+    }
+}
+
+fn lost_notifications(said: &[&Said], ledger: &Ledger) -> impl Iterator<Item = (Verdict, String)> {
+    let nameless = said.iter().filter(|one| one.acknowledged && one.ids.is_empty()).map(|one| {
+        (Verdict::Lost, format!("{:?} at {} was acknowledged without an id", one.condition, one.at))
+    });
+    let unheard = said
+        .iter()
+        .flat_map(|one| one.ids.iter().map(move |id| (one, id)))
+        .filter(|(_, id)| !ledger.notifications.contains(*id))
+        .map(|(one, id)| {
+            (Verdict::Lost, format!("{:?} {id} was acknowledged, the ledger has not heard it", one.condition))
+        });
+    nameless.chain(unheard)
+}
+
+fn doubles(items: &[Item]) -> impl Iterator<Item = (Verdict, String)> {
+    let mut findings = Vec::new();
+    let standing = || items.iter().filter(|item| !item.closed_as_duplicate);
+    let mut ids: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
+    for item in standing().filter(|item| item.state != ItemState::Deleted) {
+        ids.entry(&item.correlation_id).or_default().push(item);
+    }
+    for (id, twins) in ids.iter().filter(|(_, twins)| twins.len() > 1) {
+        findings.push(format!("{} have one correlation id, {id}", numbers(twins.iter().copied())));
+    }
+    let open = || standing().filter(|item| item.state == ItemState::Open);
+    let ended = standing().filter(|item| item.ended_by_person).count();
+    if findings.is_empty() && open().count() > 1 {
+        findings.push(format!("{} are open at once", numbers(open())));
+    } else if findings.is_empty() && standing().count() > ended + 1 {
+        findings.push(format!("{} where nobody ended the first", numbers(standing())));
+    }
+    findings.into_iter().map(|why| (Verdict::Doubled, why))
+}
+
+fn wrong_end(said: &[&Said], items: &[Item], ledger: &Ledger) -> Option<(Verdict, String)> {
+    let open = items.iter().filter(|item| item.state == ItemState::Open && !item.closed_as_duplicate);
+    let acknowledged = || said.iter().filter(|one| one.acknowledged);
+    let excused = || acknowledged().all(|one| ledger.excused.contains(&one.alert_id));
+    match (expected(said), open.clone().count()) {
+        (Expected::Open, 0) if items.is_empty() => {
+            Some((Verdict::Lost, "an alert fires and there is no incident".to_owned()))
+        }
+        (Expected::Open, 0) => {
+            Some((Verdict::WrongState, format!("an alert fires and {} is over", numbers(items.iter()))))
+        }
+        (Expected::Over, 1..) => {
+            Some((Verdict::WrongState, format!("every alert is resolved and {} is open", numbers(open))))
+        }
+        (Expected::Over | Expected::Either, 0)
+            if items.is_empty() && acknowledged().next().is_some() && !excused() =>
+        {
+            Some((Verdict::Lost, "there is no incident and the ledger does not say why".to_owned()))
+        }
+        (Expected::Open | Expected::Over | Expected::Either, _) => None,
+    }
+}
+
+fn numbers<'a>(items: impl Iterator<Item = &'a Item>) -> String {
+    items.map(|item| item.number.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Condition::{Fired, Resolved};
+
+    fn said(condition: Condition, second: i64, acknowledged: bool) -> Said {
+        Said {
+            subject: 1,
+            alert_id: "/a".to_owned(),
+            condition,
+            at: Timestamp::from_second(second).unwrap(),
+            acknowledged,
+            ids: if acknowledged { [id(second)].into() } else { BTreeSet::new() },
+        }
+    }
+
+    fn id(second: i64) -> Uuid {
+        Uuid::from_u128(u128::try_from(second).unwrap())
+    }
+
+    fn item(number: &str, correlation_id: &str, state: ItemState) -> Item {
+        Item {
+            number: number.to_owned(),
+            correlation_id: correlation_id.to_owned(),
+            state,
+            ended_by_person: false,
+            touched: false,
+            closed_as_duplicate: false,
+        }
+    }
+
+    fn ended_by_person(number: &str, correlation_id: &str, state: ItemState) -> Item {
+        Item { ended_by_person: true, touched: true, ..item(number, correlation_id, state) }
+    }
+
+    fn verdicts(said: &[Said], items: Vec<Item>) -> Vec<Verdict> {
+        let ledger = Ledger { notifications: (0..100).map(id).collect(), excused: BTreeSet::new() };
+        let items = if items.is_empty() { BTreeMap::new() } else { [(1, items)].into() };
+        judge(said, &items, &ledger).findings.into_iter().map(|finding| finding.verdict).collect()
+    }
+
+    const OPEN: ItemState = ItemState::Open;
+    const OVER: ItemState = ItemState::Over;
+
+    #[test]
+    fn an_alert_that_fires_has_exactly_one_open_incident() {
+        let fires = [said(Fired, 1, true)];
+        assert_eq!(verdicts(&fires, vec![item("I1", "k-1", OPEN)]), []);
+        assert_eq!(verdicts(&fires, vec![]), [Verdict::Lost]);
+        assert_eq!(verdicts(&fires, vec![item("I1", "k-1", OVER)]), [Verdict::WrongState]);
+        let both = vec![item("I1", "k-1", OPEN), item("I2", "k-2", OPEN)];
+        assert_eq!(verdicts(&fires, both), [Verdict::Doubled]);
+    }
+
+    #[test]
+    fn an_alert_that_is_resolved_has_none_open() {
+        let resolved = [said(Fired, 1, true), said(Resolved, 2, true)];
+        assert_eq!(verdicts(&resolved, vec![item("I1", "k-1", OVER)]), []);
+        assert_eq!(verdicts(&resolved, vec![item("I1", "k-1", OPEN)]), [Verdict::WrongState]);
+    }
+
+    #[test]
+    fn no_incident_at_all_needs_a_reason_in_the_ledger() {
+        let resolved = [said(Fired, 1, true), said(Resolved, 2, true)];
+        assert_eq!(verdicts(&resolved, vec![]), [Verdict::Lost]);
+        let ledger = Ledger { notifications: (0..9).map(id).collect(), excused: ["/a".to_owned()].into() };
+        assert_eq!(judge(&resolved, &BTreeMap::new(), &ledger).findings, []);
+    }
+
+    #[test]
+    fn a_notification_that_was_acknowledged_must_be_in_the_ledger() {
+        let ledger = Ledger { notifications: [id(2)].into(), excused: BTreeSet::new() };
+        let items = [(1, vec![item("I1", "k-1", OVER)])].into();
+        let resolved = [said(Fired, 1, true), said(Resolved, 2, true)];
+        let findings = judge(&resolved, &items, &ledger).findings;
+        assert_eq!(findings.iter().map(|finding| finding.verdict).collect::<Vec<_>>(), [Verdict::Lost]);
+    }
+
+    #[test]
+    fn an_acknowledgement_without_an_id_proves_nothing() {
+        let nameless = [Said { ids: BTreeSet::new(), ..said(Fired, 1, true) }];
+        assert_eq!(verdicts(&nameless, vec![item("I1", "k-1", OPEN)]), [Verdict::Lost]);
+    }
+
+    #[test]
+    fn a_person_explains_a_wrong_state_and_nothing_else() {
+        let finding = |verdict| Finding { subject: 1, verdict, why: String::new() };
+        let touched = BTreeSet::from([1]);
+        assert!(finding(Verdict::WrongState).is_explained_by(&touched));
+        assert!(!finding(Verdict::WrongState).is_explained_by(&BTreeSet::from([2])));
+        assert!(!finding(Verdict::Lost).is_explained_by(&touched));
+        assert!(!finding(Verdict::Doubled).is_explained_by(&touched));
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_may_have_happened_or_not() {
+        let unsure = [said(Fired, 1, true), said(Resolved, 2, false)];
+        assert_eq!(verdicts(&unsure, vec![item("I1", "k-1", OPEN)]), []);
+        assert_eq!(verdicts(&unsure, vec![item("I1", "k-1", OVER)]), []);
+        assert_eq!(verdicts(&[said(Fired, 1, false)], vec![]), []);
+        assert_eq!(verdicts(&[said(Fired, 1, false)], vec![item("I1", "k-1", OPEN)]), []);
+        // A report in between that may be missing changes nothing about the end.
+        let over = [said(Fired, 1, true), said(Fired, 2, false), said(Resolved, 3, true)];
+        assert_eq!(verdicts(&over, vec![item("I1", "k-1", OPEN)]), [Verdict::WrongState]);
+    }
+
+    #[test]
+    fn an_incident_is_open_while_any_alert_of_its_subject_fires() {
+        let mut other = said(Fired, 1, true);
+        other.alert_id = "/b".to_owned();
+        let two = [said(Fired, 1, true), said(Resolved, 2, true), other];
+        assert_eq!(verdicts(&two, vec![item("I1", "k-1", OPEN)]), []);
+        assert_eq!(verdicts(&two, vec![item("I1", "k-1", OVER)]), [Verdict::WrongState]);
+    }
+
+    #[test]
+    fn two_incidents_of_one_correlation_id_are_a_double_whatever_their_state() {
+        let resolved = [said(Fired, 1, true), said(Resolved, 2, true)];
+        let twins = vec![item("I1", "k-1", OVER), item("I2", "k-1", OVER)];
+        assert_eq!(verdicts(&resolved, twins), [Verdict::Doubled]);
+    }
+
+    #[test]
+    fn a_double_that_was_closed_as_one_is_counted_as_healed() {
+        let ledger = Ledger { notifications: [id(1)].into(), excused: BTreeSet::new() };
+        let younger = Item { closed_as_duplicate: true, ..item("I2", "k-1", OVER) };
+        let items = [(1, vec![item("I1", "k-1", OPEN), younger])].into();
+        let judgement = judge(&[said(Fired, 1, true)], &items, &ledger);
+        assert_eq!((judgement.findings, judgement.healed), (vec![], 1));
+    }
+
+    #[test]
+    fn another_incident_may_follow_one_that_a_person_ended_and_no_other() {
+        let fires = [said(Fired, 1, true)];
+        let follows = vec![ended_by_person("I1", "k-1", OVER), item("I2", "k-2", OPEN)];
+        assert_eq!(verdicts(&fires, follows), []);
+        let deleted = vec![ended_by_person("I1", "k-1", ItemState::Deleted), item("I2", "k-1", OPEN)];
+        assert_eq!(verdicts(&fires, deleted), []);
+        let unasked = vec![item("I1", "k-1", OVER), item("I2", "k-2", OPEN)];
+        assert_eq!(verdicts(&fires, unasked), [Verdict::Doubled]);
+    }
+
+    #[test]
+    fn an_incident_that_nobody_asked_for_is_a_finding() {
+        let ledger = Ledger::default();
+        let items = [(7, vec![item("I1", "k-1", OPEN)])].into();
+        assert_eq!(judge(&[], &items, &ledger).findings.len(), 1);
+    }
+}

@@ -1,0 +1,166 @@
+//! What a run says in the end, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::evidence::Backlog;
+use crate::judge::{Finding, Verdict};
+use crate::record::Counts;
+
+/// The result of a run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Report {
+    pub(crate) seed: u64,
+    pub(crate) minutes: f64,
+    pub(crate) ingests: usize,
+    pub(crate) workers: usize,
+    pub(crate) counts: Counts,
+    pub(crate) subjects: usize,
+    pub(crate) incidents: usize,
+    /// Alerts about which a last word was needed.
+    pub(crate) last_words: usize,
+    pub(crate) findings: Vec<Finding>,
+    /// Doubles that were closed as such.
+    pub(crate) healed: usize,
+    /// Dead letters that the run did not make itself.
+    pub(crate) dead_letters: usize,
+    pub(crate) poisoned: usize,
+    /// How often an ingest or a worker ended by itself and was started again.
+    pub(crate) restarts: usize,
+    /// By kind of fault, without those for which this machine has no means.
+    pub(crate) faults: BTreeMap<String, Tried>,
+    /// Seconds from the end of the faults to the moment from which nothing was left to do; none when there was none in
+    /// time.
+    pub(crate) settled_after_s: Option<f64>,
+    /// The same from the last words on.
+    pub(crate) settled_again_after_s: Option<f64>,
+    pub(crate) settle_limit_s: u64,
+    /// What is left to do.
+    pub(crate) backlog: Backlog,
+}
+
+/// How often a fault was planned and how often it came about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Tried {
+    pub(crate) planned: usize,
+    pub(crate) applied: usize,
+}
+
+impl Report {
+    /// Whether every promise was kept, and the run was one that could have broken them.
+    pub(crate) fn is_good(&self) -> bool {
+        self.findings.is_empty()
+            && self.dead_letters == 0
+            && self.settled_after_s.is_some()
+            && self.settled_again_after_s.is_some()
+            && self.counts.acknowledged > 0
+            && self.too_rare().next().is_none()
+    }
+
+    /// Faults that came about less than half as often as planned.
+    fn too_rare(&self) -> impl Iterator<Item = &str> {
+        self.faults
+            .iter()
+            .filter(|(_, tried)| tried.applied * 2 < tried.planned)
+            .map(|(kind, _)| kind.as_str())
+    }
+
+    fn found(&self, verdict: Verdict) -> usize {
+        self.findings.iter().filter(|finding| finding.verdict == verdict).count()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |name: &str, value: &dyn fmt::Display| writeln!(formatter, "{name:<28}{value:>10}");
+        line("seed", &self.seed)?;
+        line("subjects", &self.subjects)?;
+        line("notifications", &self.counts.notifications)?;
+        line("deliveries sent", &self.counts.sent)?;
+        line("acknowledged", &self.counts.acknowledged)?;
+        for (status, count) in &self.counts.given_up {
+            let name = match status {
+                0 => "given up without an answer".to_owned(),
+                status => format!("given up after {status}"),
+            };
+            line(&name, count)?;
+        }
+        line("last words needed", &self.last_words)?;
+        line("incidents", &self.incidents)?;
+        line("lost", &self.found(Verdict::Lost))?;
+        line("doubled", &self.found(Verdict::Doubled))?;
+        line("doubled and healed", &self.healed)?;
+        line("wrong final state", &self.found(Verdict::WrongState))?;
+        line("dead letters not ours", &self.dead_letters)?;
+        line("poisoned on purpose", &self.poisoned)?;
+        line("programs that ended", &self.restarts)?;
+        for (name, settled) in [
+            ("settled after, s", self.settled_after_s),
+            ("  after last words, s", self.settled_again_after_s),
+        ] {
+            match settled {
+                Some(seconds) => line(name, &format!("{seconds:.1}"))?,
+                None => line("NOT SETTLED, left to do", &format!("{:?}", self.backlog))?,
+            }
+        }
+        line("  promised, s", &self.settle_limit_s)?;
+        writeln!(formatter, "\n{:<28}{:>10}{:>10}", "fault", "planned", "applied")?;
+        for (kind, tried) in &self.faults {
+            writeln!(formatter, "{kind:<28}{:>10}{:>10}", tried.planned, tried.applied)?;
+        }
+        for kind in self.too_rare() {
+            writeln!(formatter, "{kind} came about too rarely to show anything")?;
+        }
+        for finding in self.findings.iter().take(50) {
+            writeln!(formatter, "{:?} {}: {}", finding.verdict, finding.subject, finding.why)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Report {
+        Report {
+            seed: 1,
+            minutes: 2.0,
+            ingests: 1,
+            workers: 1,
+            counts: Counts { acknowledged: 1, ..Counts::default() },
+            subjects: 1,
+            incidents: 1,
+            last_words: 0,
+            findings: Vec::new(),
+            healed: 0,
+            dead_letters: 0,
+            poisoned: 0,
+            restarts: 0,
+            faults: [("kill_worker".to_owned(), Tried { planned: 2, applied: 1 })].into(),
+            settled_after_s: Some(1.0),
+            settled_again_after_s: Some(1.0),
+            settle_limit_s: 180,
+            backlog: Backlog::default(),
+        }
+    }
+
+    #[test]
+    fn a_run_is_good_only_if_it_could_have_failed_and_did_not() {
+        assert!(good().is_good());
+        let finding = Finding { subject: 1, verdict: Verdict::Lost, why: String::new() };
+        let rare = [("kill_worker".to_owned(), Tried { planned: 3, applied: 1 })];
+        for bad in [
+            Report { findings: vec![finding], ..good() },
+            Report { dead_letters: 1, ..good() },
+            Report { settled_after_s: None, ..good() },
+            Report { settled_again_after_s: None, ..good() },
+            Report { counts: Counts::default(), ..good() },
+            Report { faults: rare.into(), ..good() },
+        ] {
+            assert!(!bad.is_good(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! `torture run`: alerts fire, are resolved and fire anew while faults of every kind overlap; then everything that was
+//! acknowledged must be right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::desk::Desk;
+use crate::evidence::{self, Backlog};
+use crate::faults::{self, Victims};
+use crate::judge::{Expected, Item, Ledger, by_subject, expected, judge};
+use crate::record::{Entry, Record, counts, said};
+use crate::report::{Report, Tried};
+use crate::schedule::{Kind, Planned, Schedule};
+use crate::traffic::{Story, Traffic};
+use crate::world::{Plan, World};
+
+const TARGET: &str = "servicenow";
+
+/// Everything must be settled this long after the last word: the longest Retry-After, lease, rest and look-up of the
+/// run come one after the other, and some tickets need several of them.
+const SETTLE_LIMIT: Duration = Duration::from_secs(180);
+
+/// What is settled must stay so for this long, since what is under way between two steps is in no count.
+const STAYS_SETTLED: Duration = Duration::from_secs(12);
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A look at the backlog may meet a server that has just come back.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
+
+/// Settings of the workers for a run: short, so that leases end and tickets are taken over while it lasts.
+const WORKER_SETTINGS: &str = r#"
+[sync]
+lease = "13s"
+
+[sync.retry]
+min = "100ms"
+max = "3s"
+look_up_after = "4s"
+unauthorized_pause = "2s"
+
+[sync.double_check]
+after = "5s"
+until = "20s"
+
+[sweep]
+interval = "5s"
+
+[targets.servicenow]
+request_deadline = "1500ms"
+"#;
+
+/// Room for the data and for the log of changes between two checkpoints of a long run.
+const DATABASE_DISK_BYTES: u64 = 1 << 30;
+
+/// Subjects of which everything is told when something is wrong with them.
+const MOST_ACCOUNTS: usize = 10;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How long faults and alerts come, in minutes
+    #[arg(long, default_value_t = 2.0)]
+    minutes: f64,
+    /// The same seed plans the same faults and alerts; one is drawn and printed when there is none
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Deliveries a second
+    #[arg(long, default_value_t = 15.0)]
+    rate: f64,
+    #[arg(long, default_value_t = 2)]
+    ingests: usize,
+    #[arg(long, default_value_t = 3)]
+    workers: usize,
+}
+
+/// Attacks, waits until everything settles, judges.
+///
+/// # Errors
+/// When the world does not come up or cannot be looked at. What the system does is a result, not an error.
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let length = Duration::try_from_secs_f64(arguments.minutes * 60.0).context("--minutes is no length")?;
+    let schedule = Schedule::new(seed, length);
+    let story = Story::new(seed, length, arguments.rate);
+    println!("torture: seed {seed}, {length:?}, {} deliveries\n{schedule}", story.deliveries.len());
+
+    let plan = Plan {
+        worker_settings: WORKER_SETTINGS.to_owned(),
+        database_disk_bytes: Some(DATABASE_DISK_BYTES),
+        ..Plan::new(&format!("run-{seed}"), arguments.ingests, arguments.workers, &[TARGET])?
+    };
+    let world = World::start(&plan).await?;
+    let end = CancellationToken::new();
+    let attack = Attack { seed, arguments, schedule, story, world: &world, folder: plan.folder.clone() };
+    let report = tokio::select! {
+        report = attack.carry_out(&end) => report,
+        () = world.supervise() => Err(anyhow::anyhow!("nobody watches over the programs")),
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    world.stop().await;
+    let report = report?;
+    println!("\n{report}");
+    let path = plan.folder.join("report.json");
+    std::fs::write(&path, serde_json::to_vec_pretty(&report)?)?;
+    println!("written to {}; replay with --seed {seed}", path.display());
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Attack<'a> {
+    seed: u64,
+    arguments: &'a Arguments,
+    schedule: Schedule,
+    story: Story,
+    world: &'a World,
+    folder: PathBuf,
+}
+
+impl Attack<'_> {
+    async fn carry_out(&self, end: &CancellationToken) -> anyhow::Result<Report> {
+        let description = self.world.description();
+        let desk = Desk::new(&self.world.desk_url(TARGET)?)?;
+        let record = Record::create(&self.folder.join("record.jsonl"))?;
+        let traffic = Arc::new(Traffic::new(&self.world.ingest_urls(), description, record)?);
+
+        let start = (Instant::now(), Timestamp::now());
+        let victims = Victims { world: self.world, desk: &desk, end };
+        let (played, applied) = tokio::join!(
+            traffic.play(&self.story, start, end),
+            faults::play(victims, &self.schedule, self.seed, start.0),
+        );
+        played?;
+        desk.clear_faults().await?;
+        println!("{} the faults are over and every delivery has ended", clock(start.0));
+
+        let entries = traffic.record().entries();
+        let (settled_after, backlog) = self.settle(&entries).await?;
+        println!("{} settled: {}", clock(start.0), settled_after.is_some());
+
+        // Judged before the last words, which could heal what the faults have broken.
+        let items = evidence::items(&desk).await?;
+        let touched = touched(&entries, &items);
+        let mut findings = judge(&said(&entries), &items, &self.ledger().await?).findings;
+        findings.retain(|finding| !finding.is_explained_by(&touched));
+        let last_words = traffic.last_words(&touched).await?;
+        println!("{} last words about {last_words} alerts", clock(start.0));
+
+        let entries = traffic.record().entries();
+        let (settled_again_after, backlog_again) = self.settle(&entries).await?;
+        println!("{} settled again: {}", clock(start.0), settled_again_after.is_some());
+
+        let said = said(&entries);
+        let items = evidence::items(&desk).await?;
+        let judgement = judge(&said, &items, &self.ledger().await?);
+        findings.extend(judgement.findings);
+        findings.sort();
+        findings.dedup();
+        let dead = evidence::dead_letters(&description.amqp_url, &description.database_url).await?;
+        let poisoned = dead.iter().filter(|body| faults::is_poison(body)).count();
+        let report = Report {
+            seed: self.seed,
+            minutes: self.arguments.minutes,
+            ingests: self.arguments.ingests,
+            workers: self.arguments.workers,
+            counts: counts(&entries),
+            subjects: by_subject(&said).len(),
+            incidents: items.values().map(Vec::len).sum(),
+            last_words,
+            findings,
+            healed: judgement.healed,
+            dead_letters: dead.len() - poisoned,
+            poisoned,
+            restarts: self.world.restarts(),
+            faults: self.tried(&applied),
+            settled_after_s: settled_after.map(|after| after.as_secs_f64()),
+            settled_again_after_s: settled_again_after.map(|after| after.as_secs_f64()),
+            settle_limit_s: SETTLE_LIMIT.as_secs(),
+            backlog: if backlog.is_empty() { backlog_again } else { backlog },
+        };
+        self.account(&report, &entries, &desk).await?;
+        Ok(report)
+    }
+
+    async fn ledger(&self) -> anyhow::Result<Ledger> {
+        evidence::ledger(&self.world.description().database_url).await
+    }
+
+    /// Waits until nothing is left to do and stays so; answers after how long, and what is left.
+    async fn settle(&self, entries: &[Entry]) -> anyhow::Result<(Option<Duration>, Backlog)> {
+        let description = self.world.description();
+        let owed: Vec<Uuid> = said(entries).into_iter().flat_map(|said| said.ids).collect();
+        let (begin, mut settled) = (Instant::now(), None);
+        let mut left = Backlog::default();
+        while begin.elapsed() < SETTLE_LIMIT + STAYS_SETTLED {
+            let look = evidence::backlog(&description.database_url, &description.amqp_url, &owed);
+            match tokio::time::timeout(LOOK_LIMIT, look).await {
+                Ok(Ok(backlog)) if backlog.is_empty() => {
+                    let since = *settled.get_or_insert_with(|| begin.elapsed());
+                    if since > SETTLE_LIMIT {
+                        return Ok((None, backlog));
+                    }
+                    if begin.elapsed() - since >= STAYS_SETTLED {
+                        return Ok((Some(since), backlog));
+                    }
+                }
+                Ok(Ok(backlog)) => (settled, left) = (None, backlog),
+                Ok(Err(error)) => {
+                    settled = None;
+                    println!("{} cannot look at the backlog: {error:#}", clock(begin));
+                }
+                Err(_elapsed) => settled = None,
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok((None, left))
+    }
+
+    fn tried(&self, applied: &BTreeMap<&'static str, usize>) -> BTreeMap<String, Tried> {
+        let mut tried: BTreeMap<String, Tried> = BTreeMap::new();
+        let possible =
+            |planned: &&Planned| planned.kind != Kind::DatabaseFull || self.world.has_database_disk();
+        for planned in self.schedule.planned.iter().filter(possible) {
+            tried.entry(planned.kind.name().to_owned()).or_default().planned += 1;
+        }
+        for (kind, applied) in applied {
+            tried.entry((*kind).to_owned()).or_default().applied = *applied;
+        }
+        tried
+    }
+
+    /// Tells everything about what is wrong, enough to find out why.
+    async fn account(&self, report: &Report, entries: &[Entry], desk: &Desk) -> anyhow::Result<()> {
+        let wrong: BTreeSet<u64> = report.findings.iter().map(|finding| finding.subject).collect();
+        for subject in wrong.into_iter().take(MOST_ACCOUNTS) {
+            println!("\n== {subject}");
+            for finding in report.findings.iter().filter(|finding| finding.subject == subject) {
+                println!("{:?}: {}", finding.verdict, finding.why);
+            }
+            for entry in entries.iter().filter(|entry| entry.notice.subject == subject) {
+                let Entry { notice, sent_at, ended } = entry;
+                let (condition, at, id) = (notice.condition_name(), notice.at, notice.alert_id());
+                println!("said {condition} at {at} of {id}, sent {sent_at}, {ended:?}");
+            }
+            let of_ledger = evidence::ledger_account(&self.world.description().database_url, subject).await?;
+            let of_desk = evidence::desk_account(desk, subject).await?;
+            of_desk.iter().chain(&of_ledger).for_each(|line| println!("{line}"));
+        }
+        Ok(())
+    }
+}
+
+/// Subjects of which an alert fires although a person has taken an incident of theirs into their own hands.
+fn touched(entries: &[Entry], items: &BTreeMap<u64, Vec<Item>>) -> BTreeSet<u64> {
+    let said = said(entries);
+    let fires = by_subject(&said).into_iter().filter(|(_, said)| expected(said) != Expected::Over);
+    let touched =
+        |subject: &u64| items.get(subject).is_some_and(|items| items.iter().any(|item| item.touched));
+    fires.map(|(subject, _)| subject).filter(touched).collect()
+}
+
+fn clock(since: Instant) -> String {
+    format!("{:>7.1}s", since.elapsed().as_secs_f64())
+}
