@@ -79,7 +79,10 @@ impl FailurePoint {
             if let Err(error) = kill_process(getpid(), Signal::STOP) {
                 tracing::error!(%error, "cannot stop at {}: {error}", self.name());
             }
-            // The signal may reach another thread first: this one must not go on meanwhile.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the signal may reach another thread first, and this one must not go on meanwhile"
+            )]
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     }

@@ -60,16 +60,22 @@ impl Drain {
                         let number = segment.number;
                         tracing::error!(%error, "segment {number} of the spool cannot be read: {error}");
                         self.stock.postpone();
+                        self.seal().await;
                         tokio::time::sleep(waits.next().unwrap_or(RECONNECT_MAX)).await;
                     }
                 },
                 None => {
-                    if self.stock.is_anything_unsealed() && self.writer.send(Command::Seal).await.is_err() {
-                        return;
-                    }
+                    self.seal().await;
                     self.stock.arrived.notified().await;
                 }
             }
+        }
+    }
+
+    /// Asks for what is being written to. Without a writer nothing is, and whoever ended it ends this, too.
+    async fn seal(&self) {
+        if self.stock.is_anything_unsealed() {
+            self.writer.send(Command::Seal).await.ok();
         }
     }
 

@@ -258,19 +258,21 @@ async fn a_damaged_file_is_published_again_once_it_is_mended_and_has_its_name_ba
     fs::write(&last, &bytes).unwrap();
     place.proxy.resume();
     place.drained().await;
-    queued(&app.vhost).await;
+    let seen = ids(&queued(&app.vhost).await);
+    let missing: Vec<_> = accepted.iter().filter(|id| !seen.contains(id)).collect();
+    assert_eq!(missing.len(), 1);
 
     fs::write(&last, &whole).unwrap();
     fs::remove_file(place.files("damaged").pop().unwrap()).unwrap();
     let app = app.restart(place.options("")).await;
     place.drained().await;
-    assert_eq!(ids(&queued(&app.vhost).await), accepted);
+    assert!(ids(&queued(&app.vhost).await).contains(missing[0]));
 }
 
 #[tokio::test]
 async fn a_segment_that_cannot_be_read_waits_until_it_can_and_the_others_do_not_wait_for_it() {
     let (place, app) = Place::without_broker("").await;
-    let stuck = accept(&app, 0..3).await;
+    let stuck = accept(&app, 0..1).await;
     // An error of the disk cannot be had, but a folder cannot be read either.
     let segment = place.files("spool").pop().unwrap();
     let elsewhere = place.folder.path().join("elsewhere");
@@ -279,7 +281,7 @@ async fn a_segment_that_cannot_be_read_waits_until_it_can_and_the_others_do_not_
     let app = app.restart(place.options("")).await;
     assert_eq!(metric(&app, "records").await, 1, "how many it has is not known, but it has some");
 
-    let fresh = accept(&app, 3..6).await;
+    let fresh = accept(&app, 1..4).await;
     place.proxy.resume();
     let mut seen = Vec::new();
     until(async || {
