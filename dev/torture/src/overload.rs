@@ -147,6 +147,7 @@ async fn target(world: &World, most_connections: usize) -> anyhow::Result<Target
 fn promises(finding: &Finding, arguments: &Arguments) -> Promises {
     let Finding { flood, lost, doubled, caught_up, peaks_mib, .. } = finding;
     let mut promises = Promises::default();
+    promises.never("loads of which nothing was accepted", usize::from(flood.answers(202) == 0));
     let others = flood.answered() - flood.answers(202) - flood.answers(503);
     promises.at_most("answers that are neither 202 nor 503", others as f64, 0.0);
     let slowest = flood.spread().max.as_secs_f64();

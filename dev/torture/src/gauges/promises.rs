@@ -27,9 +27,14 @@ impl Promises {
         self.at_most(what, times as f64, 0.0);
     }
 
+    /// What was promised and not kept.
+    pub(crate) fn broken(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().filter(|promise| !promise.is_kept()).map(|promise| promise.what.as_str())
+    }
+
     /// Success only if every promise was kept.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        if self.all.iter().all(Promise::is_kept) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.broken().next().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 

@@ -95,6 +95,7 @@ impl Story {
     /// What was promised for an outage of this length.
     pub(super) fn promises(&self, length: Duration) -> Promises {
         let mut promises = Promises::default();
+        promises.never("phases in which nothing was acknowledged", self.silent_phases());
         let refusals = self.sent.iter().map(|sent| sent.refusals() as usize).sum();
         promises.never("requests refused or not answered", refusals);
         promises.never("alerts given up by the sender", self.sent.len() - self.owed().count());
@@ -111,10 +112,12 @@ impl Story {
         for desk in &self.desks {
             self.promise_tickets(desk, length, &mut promises);
         }
-        for Program { name, phases: [before, during, after], .. } in &self.programs {
-            let most = |phase: &Option<Resident>| phase.map_or(f64::NAN, |resident| resident.max_mib);
-            let growth = most(during).max(most(after)) - most(before);
-            promises.at_most(format!("MiB that {name} grew by"), growth.max(0.0), GROWTH_MIB);
+        for Program { name, phases, .. } in &self.programs {
+            let growth = match phases.map(|phase| phase.map(|resident| resident.max_mib)) {
+                [Some(before), Some(during), Some(after)] => (during.max(after) - before).max(0.0),
+                _ => f64::NAN,
+            };
+            promises.at_most(format!("MiB that {name} grew by"), growth, GROWTH_MIB);
         }
         promises
     }
@@ -135,6 +138,11 @@ impl Story {
             let delay = during.max.saturating_sub(before.p50).as_secs_f64();
             promises.at_most(format!("seconds by which {target} was delayed"), delay, NEIGHBOUR_DELAY_S);
         }
+    }
+
+    fn silent_phases(&self) -> usize {
+        let within = |from, to| self.owed().any(|sent| from <= sent.due && sent.due < to);
+        self.phases.all().into_iter().filter(|(_, from, to)| !within(*from, *to)).count()
     }
 
     /// Whether the outage keeps a target from its tickets.
@@ -212,5 +220,85 @@ impl fmt::Display for Story {
             writeln!(formatter, "{peak_mib:>8.1}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_simulator::sender::Outcome;
+
+    use super::*;
+
+    const LENGTH: Duration = Duration::from_secs(100);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// One alert in each phase, served at once; what waited for the outage was served 10 s after it.
+    fn served(subject: Subject) -> Story {
+        let begin = Instant::now();
+        let [down, back, end] = [100, 200, 300].map(|seconds| begin + seconds * SECOND);
+        let sent = [(1, 50), (2, 150), (3, 250)].map(|(number, due)| {
+            let due = begin + due * SECOND;
+            let id = Some(Uuid::from_u128(number.into()));
+            Sent { number, due, answered: due, attempts: 1, outcome: Outcome::Accepted(202), id }
+        });
+        let mut story = Story::new(subject, Phases { begin, down, back, end }, sent.into());
+        let seen = |late| sent_at(&story, late);
+        let (late, at_once) = (seen(back + 10 * SECOND), seen(begin));
+        story.published = if subject == Subject::Broker { late.clone() } else { at_once.clone() };
+        for (target, number) in subject.targets().iter().zip(1..) {
+            let first = if number == subject.targets().len() { late.clone() } else { at_once.clone() };
+            let tally =
+                Tally { total: 3, by_state: [("1".to_owned(), 3)].into(), duplicates: BTreeMap::new() };
+            story.desks.push(AtDesk { target: (*target).to_owned(), first, doubled: 0, tally });
+        }
+        let resident = Some(Resident { median_mib: 30.0, max_mib: 40.0 });
+        story.programs.push(Program { name: "ingest".to_owned(), phases: [resident; 3], peak_mib: 40.0 });
+        story
+    }
+
+    /// When each alert was seen: at once, but the one of the outage not before `late`.
+    fn sent_at(story: &Story, late: Instant) -> BTreeMap<u64, Instant> {
+        let seen = |sent: &Sent| if sent.number == 2 { sent.answered.max(late) } else { sent.answered };
+        story.sent.iter().map(|sent| (sent.number, seen(sent))).collect()
+    }
+
+    fn broken(subject: Subject, spoil: impl FnOnce(&mut Story)) -> Vec<String> {
+        let mut story = served(subject);
+        spoil(&mut story);
+        story.promises(LENGTH).broken().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn who_serves_all_in_time_has_kept_every_promise() {
+        for subject in [Subject::Broker, Subject::Database, Subject::Itsm] {
+            assert_eq!(broken(subject, |_| {}), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn every_promise_can_be_broken() {
+        let one = |subject, spoil: fn(&mut Story), what: &str| {
+            assert_eq!(broken(subject, spoil), [what]);
+        };
+        one(Subject::Database, |it| it.sent[1].attempts = 2, "requests refused or not answered");
+        let lost = "alerts acknowledged and without an incident in servicenow";
+        let caught_up = "seconds until servicenow had caught up";
+        assert_eq!(broken(Subject::Database, |it| drop(it.desks[0].first.remove(&3))), [lost]);
+        assert_eq!(broken(Subject::Database, |it| drop(it.desks[0].first.remove(&2))), [lost, caught_up]);
+        let unpublished = "alerts acknowledged and never published";
+        one(Subject::Database, |it| drop(it.published.remove(&2)), unpublished);
+        one(Subject::Database, |it| it.desks[0].doubled = 1, "alerts with several incidents in servicenow");
+        one(Subject::Database, |it| it.desks[0].tally.total = 4, "incidents of servicenow in a wrong state");
+        one(Subject::Database, |it| it.programs[0].phases[1] = None, "MiB that ingest grew by");
+        let late = |it: &mut Story| drop(it.published.insert(2, it.phases.back + 61 * SECOND));
+        one(Subject::Broker, late, "seconds from its return until all is published");
+        let delayed = |it: &mut Story| drop(it.desks[0].first.insert(2, it.sent[1].answered + 2 * SECOND));
+        one(Subject::Itsm, delayed, "seconds by which servicenow was delayed");
+    }
+
+    #[test]
+    fn without_a_load_nothing_is_shown() {
+        let silent = "phases in which nothing was acknowledged";
+        assert!(broken(Subject::Database, |it| it.sent.clear()).contains(&silent.to_owned()));
     }
 }
