@@ -7,7 +7,7 @@ MINUTES ?= 2
 COMPOSE = $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else command -v docker-compose; fi)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up bench fuzz torture lint ci setup build build-release compose-check
+.PHONY: help demo test up bench abuse fuzz torture lint ci setup build build-release compose-check
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,12 @@ bench: setup build-release ## measure a release build and write target/bench.jso
 
 torture: setup build ## attack the system for MINUTES=2 with the faults of SEED=…, and judge what became of every alert
 	@$(PROGRAMS)/torture run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+abuse: setup build ## attack ingest over real sockets and the worker by the texts of alerts, and say what was tried
+	@log=$(TARGET)/abuse.log; \
+	$(PROGRAMS)/stack with -- sh -c 'cargo test --quiet -p ingest --test abuse -- --nocapture --test-threads 2 && \
+	    cargo test --quiet -p worker --test system injection -- --nocapture' >$$log 2>&1; \
+	status=$$?; grep -ao 'abuse: .*' $$log | sort; [ $$status -eq 0 ] || tail -n 50 $$log; exit $$status
 
 fuzz: ## send random input to whatever reads a stranger's; SECONDS=300 for five minutes for each target
 	@SECONDS_EACH=$(or $(SECONDS),60) dev/fuzz/run.sh

@@ -163,13 +163,26 @@ impl Tally {
         }
     }
 
+    /// Adds what came of others of the same kind.
+    pub(crate) fn add(&mut self, others: Self) {
+        self.tried += others.tried;
+        self.let_in += others.let_in;
+        self.slowest = self.slowest.max(others.slowest);
+        self.wrong.extend(others.wrong);
+    }
+
     pub(crate) fn report(&self) {
         let Self { kind, tried, let_in, slowest, wrong } = self;
-        let (crashes, slowest) = (PANICS.load(Ordering::SeqCst), slowest.as_millis());
-        println!("abuse: {kind}: tried {tried}, let in {let_in}, crashes {crashes}, slowest {slowest} ms");
+        say(kind, *tried, *let_in, *slowest, "");
         assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
-        assert_eq!((*let_in, crashes), (0, 0), "{kind}");
     }
+}
+
+/// Says what came of an attack, and fails if anybody was let in or anything has crashed.
+pub(crate) fn say(kind: &str, tried: usize, let_in: usize, slowest: Duration, more: &str) {
+    let (crashes, slowest) = (PANICS.load(Ordering::SeqCst), slowest.as_millis());
+    println!("abuse: {kind}: tried {tried}, let in {let_in}, crashes {crashes}, slowest {slowest} ms{more}");
+    assert_eq!((let_in, crashes), (0, 0), "{kind}");
 }
 
 impl Attempt {

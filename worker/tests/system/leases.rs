@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::Barrier;
 use worker::config::DoubleCheckSettings;
 use worker::store::claims::{Claim, Terms, claim_due};
@@ -112,6 +112,46 @@ fn a_target_at_rest_is_not_claimed_from_and_a_failing_one_is_tried_with_one_tick
 }
 
 /// A world whose workers have only filled the ledger: their target is at rest from the start.
+#[test]
+fn a_claim_from_a_long_backlog_reads_only_what_it_takes() {
+    in_world(async {
+        let world = with_due_tickets(1).await;
+        let copies = [
+            "INSERT INTO alerts (alert_key, tenant_id, alert_id, fired_at)
+             SELECT sha256(n::text::bytea), gen_random_uuid(), n::text, now() FROM generate_series(1, 20000) n",
+            "INSERT INTO tickets (ticket_id, target, route, correlation_key, wants, fired_at, shown_alert, due_at)
+             SELECT gen_random_uuid(), target, route, n::text, wants, fired_at, sha256(n::text::bytea), due_at
+             FROM tickets, generate_series(1, 20000) n",
+            "ANALYZE",
+        ];
+        for statement in copies {
+            sqlx::query(statement).execute(&world.pool).await.unwrap();
+        }
+        let mut connection = world.pool.acquire().await.unwrap();
+        // What Postgres settles on after a few executions anyway.
+        sqlx::query("SET plan_cache_mode = force_generic_plan").execute(&mut *connection).await.unwrap();
+        let before = rows_read_one_after_the_other(&mut connection).await;
+        for _ in 0..5 {
+            let claims = claim_due(&mut connection, "snow", 2, &terms(LEASE, "w")).await.unwrap();
+            assert_eq!(claims.len(), 2);
+        }
+        assert_eq!(rows_read_one_after_the_other(&mut connection).await - before, 0);
+        drop(connection);
+        world.stop().await;
+    });
+}
+
+/// Without an index, from the large tables.
+async fn rows_read_one_after_the_other(connection: &mut PgConnection) -> i64 {
+    sqlx::query("SELECT pg_stat_force_next_flush()").execute(&mut *connection).await.unwrap();
+    sqlx::query_scalar(
+        "SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE relname IN ('tickets', 'alerts')",
+    )
+    .fetch_one(connection)
+    .await
+    .unwrap()
+}
+
 async fn with_due_tickets(count: u64) -> World {
     let mut world = World::with_workers(0).await;
     let mut connection = world.pool.acquire().await.unwrap();
