@@ -19,6 +19,10 @@ use crate::auth::metadata::Limits;
 use crate::auth::trust::{TrustList, TrustSettings};
 use crate::spool::SpoolSettings;
 
+/// Half of what RabbitMQ 4 takes by default, since each message has headers, too: `max_message_size` in
+/// <https://www.rabbitmq.com/docs/configure>.
+const MOST_BODY_BYTES: usize = 8 << 20;
+
 const DEFAULTS: &str = include_str!("../config.default.toml");
 
 /// Settings that can be run with.
@@ -102,6 +106,12 @@ impl TryFrom<Settings> for Config {
     type Error = SettingsError;
 
     fn try_from(raw: Settings) -> Result<Self, SettingsError> {
+        if raw.http.max_body_bytes.get() > MOST_BODY_BYTES {
+            return Err(SettingsError::Invalid(format!(
+                "http.max_body_bytes is above {MOST_BODY_BYTES}: brokers take no message that is much larger, and an \
+                 alert of Azure Monitor is at most 256 KiB"
+            )));
+        }
         Ok(Self {
             auth: AuthPolicy {
                 schedule: Schedule {
@@ -159,6 +169,16 @@ mod tests {
     fn the_defaults_lack_only_whom_to_trust_and_where_the_broker_is() {
         assert!(config("").unwrap_err().contains("[trust.NAME]"));
         assert!(config(TRUST).unwrap_err().contains("amqp.url"));
+    }
+
+    #[test]
+    fn a_body_that_no_broker_takes_is_not_to_be_accepted() {
+        let error = |bytes: usize| {
+            let file = DEFAULTS.replace("max_body_bytes = 1048576", &format!("max_body_bytes = {bytes}"));
+            settings::load::<Settings>(&file, None).and_then(Config::try_from).unwrap_err().to_string()
+        };
+        assert!(error(MOST_BODY_BYTES + 1).contains("http.max_body_bytes is above 8388608"));
+        assert!(!error(MOST_BODY_BYTES).contains("max_body_bytes"));
     }
 
     #[test]
