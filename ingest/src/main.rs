@@ -1,5 +1,6 @@
 //! `ingest`: see `ingest --help`.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -14,7 +15,8 @@ async fn main() -> ExitCode {
     match Cli::parse().run().await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", told(&error));
+            // Where not even that can be written, the exit code must do.
+            drop(writeln!(std::io::stderr(), "error: {}", told(&error)));
             ExitCode::FAILURE
         }
     }

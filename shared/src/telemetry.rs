@@ -1,10 +1,14 @@
 //! Logs on standard error, as JSON for machines or as text for people.
 
 use serde::Deserialize;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 use crate::settings::SettingsError;
+
+/// Lines that may wait for whoever reads them; more are dropped.
+const LINES_WAITING: usize = 8_192;
 
 /// Section `[log]` of both services.
 #[derive(Debug, Clone, Deserialize)]
@@ -44,18 +48,24 @@ pub enum TelemetryError {
     AlreadySet(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Sends the events of this process to standard error from now on.
+/// Sends the events of this process to standard error from now on, by a thread of their own: a disk that is full or a
+/// reader that stalls costs lines of the log, and no request. What waits is written when the guard is dropped.
 ///
 /// # Errors
 /// When the filter cannot be read, or when logging was set up before.
-pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
+pub fn init(settings: &LogSettings) -> Result<WorkerGuard, TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
 
     let filter = EnvFilter::builder().parse(&settings.filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING);
+    let (writer, guard) = lines.finish(std::io::stderr());
+    // Its own errors it would print on standard error, and panic where that is what has failed.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     match settings.format {
         LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).finish().try_init(),
         LogFormat::Text => builder.with_ansi(false).finish().try_init(),
     }
-    .map_err(TelemetryError::AlreadySet)
+    .map_err(TelemetryError::AlreadySet)?;
+    Ok(guard)
 }

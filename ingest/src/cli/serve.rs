@@ -13,7 +13,7 @@ use crate::server::Application;
 const OTHER_FILES: u64 = 64;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    telemetry::init(&config.log)?;
+    let _log = telemetry::init(&config.log)?;
     for risk in config.trust.risks() {
         tracing::warn!("{risk}");
     }

@@ -1,11 +1,15 @@
 //! Text of strangers in our log: one line per event, nothing that a terminal obeys, no secret.
 
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use crate::app::{Options, alert, until};
 use crate::claims::{json, parts};
-use crate::program::Program;
-use crate::siege::{Attempt, FORGED, Tally, exchange, request};
+use crate::program::{Pipe, Program};
+use crate::siege::{Attempt, DEADLINE, FORGED, Tally, exchange, request};
+
+/// A line is longer than 100 bytes, and a pipe has 64 KiB.
+const MORE_THAN_A_PIPE_HOLDS: u64 = 700;
 
 const FORGERIES: [&str; 8] = [
     "\n2026-01-01T00:00:00Z ERROR forged line",
@@ -17,6 +21,23 @@ const FORGERIES: [&str; 8] = [
     "\u{2028}forged line\u{2029}",
     "{} {0} %s %n ${jndi:ldap://127.0.0.1/x} {{7*7}}",
 ];
+
+#[tokio::test]
+async fn a_log_that_nobody_takes_costs_no_alert() {
+    for pipe in [Pipe::Stalls, Pipe::Breaks] {
+        let mut program = Program::start(Options::default(), &[]).await;
+        program.stop_reading(pipe);
+        let line = format!("Authorization: Bearer {}\r\n", program.token());
+        for number in 0..MORE_THAN_A_PIPE_HOLDS {
+            let outcome = exchange(program.port, &request(line.as_bytes(), &alert(number))).await;
+            assert_eq!(outcome.statuses, [202], "{pipe:?}, alert {number}");
+        }
+        let id = rustix::process::Pid::from_raw(program.process.id().unwrap().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        let ended = until(async || program.process.try_wait().unwrap().is_some());
+        timeout(DEADLINE, ended).await.expect("the program ends when it is told to");
+    }
+}
 
 #[tokio::test]
 async fn a_stranger_writes_no_line_of_the_log() {

@@ -8,9 +8,18 @@ use stack::testing::TestVhost;
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::{Options, amqp_url, identity_provider, ingest, settings_file, until};
+
+/// What becomes of a log that nobody reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pipe {
+    Stalls,
+    Breaks,
+}
 
 /// Ends when dropped.
 pub(crate) struct Program {
@@ -19,6 +28,8 @@ pub(crate) struct Program {
     pub(crate) port: u16,
     pub(crate) process: Child,
     log: Arc<Mutex<Vec<String>>>,
+    deaf: CancellationToken,
+    reading: JoinHandle<()>,
     _settings: NamedTempFile,
 }
 
@@ -33,12 +44,18 @@ impl Program {
         let log = Arc::new(Mutex::new(Vec::new()));
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let written = Arc::clone(&log);
-        TaskTracker::new().spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
+        let deaf = CancellationToken::new();
+        let heard = deaf.clone();
+        let reading = TaskTracker::new().spawn(async move {
+            while let Some(Ok(Some(line))) = heard.run_until_cancelled(lines.next_line()).await {
                 written.lock().unwrap().push(line);
             }
+            // Without a reader the pipe would break.
+            if heard.is_cancelled() {
+                std::future::pending::<()>().await;
+            }
         });
-        let mut program = Self { identity, vhost, port: 0, process, log, _settings: settings };
+        let mut program = Self { identity, vhost, port: 0, process, log, deaf, reading, _settings: settings };
         until(async || {
             let port = program.log().iter().find_map(|line| {
                 let (_, rest) = line.split_once("ingest listens on 127.0.0.1:")?;
@@ -49,6 +66,14 @@ impl Program {
         })
         .await;
         program
+    }
+
+    /// Reads no more of what it writes.
+    pub(crate) fn stop_reading(&self, pipe: Pipe) {
+        match pipe {
+            Pipe::Stalls => self.deaf.cancel(),
+            Pipe::Breaks => self.reading.abort(),
+        }
     }
 
     /// Its lines so far.

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::store;
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    telemetry::init(&config.log)?;
+    let _log = telemetry::init(&config.log)?;
     let signals = TaskTracker::new();
     let shutdown = shutdown::on_signal(&signals).context("cannot listen for signals")?;
     match Application::build(config, shutdown.clone()).await {
