@@ -146,7 +146,11 @@ impl Spool {
             self.writer.send(Command::Write(entry)).await.map_err(|_| SpoolError::Ended)?;
             outcome.await.map_err(|_| SpoolError::Ended)?
         };
-        timeout_at(deadline, kept).await.unwrap_or(Err(SpoolError::Slow))
+        timeout_at(deadline, kept).await.unwrap_or_else(|_elapsed| {
+            // The writer says when it is over.
+            self.stock.fault(Some("its disk does not answer in time".to_owned()));
+            Err(SpoolError::Slow)
+        })
     }
 }
 

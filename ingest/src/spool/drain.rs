@@ -55,6 +55,12 @@ impl Drain {
                         self.empty(segment, &file).await;
                         waits = reconnect_waits();
                     }
+                    Err(error) if self.folder.has_lost(segment.number) => {
+                        let Segment { number, records, .. } = segment;
+                        tracing::error!(%error, "segment {number} of the spool was removed, {records} records are lost");
+                        self.metrics.damaged.inc_by(records);
+                        self.stock.finished(0);
+                    }
                     // The disk may only be away for a while: what is on it was accepted, and is kept.
                     Err(error) => {
                         let number = segment.number;

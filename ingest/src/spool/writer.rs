@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::SpoolError;
-use super::folder::Folder;
+use super::folder::{Folder, Hold};
 use super::stock::{Segment, Stock};
 use crate::metrics::SpoolMetrics;
 
@@ -46,6 +46,8 @@ pub(super) struct Writer {
     /// Of the largest record that there was no room for. The spool counts as full until there is, even if
     /// smaller ones fit meanwhile: readiness must not come and go with each request.
     missing_bytes: u64,
+    /// What could not be written last: there may be room for less.
+    unwritten_bytes: usize,
 }
 
 struct Active {
@@ -61,7 +63,7 @@ impl Writer {
         metrics: SpoolMetrics,
         next_number: u64,
     ) -> Self {
-        Self { folder, stock, metrics, next_number, active: None, missing_bytes: 0 }
+        Self { folder, stock, metrics, next_number, active: None, missing_bytes: 0, unwritten_bytes: 1 }
     }
 
     /// Blocks until it is told to end, or nobody is left who could tell.
@@ -137,6 +139,16 @@ impl Writer {
 
     /// Returns the number of the segment that has the records for good.
     fn write(&mut self, records: &[u8]) -> io::Result<u64> {
+        let written = self.append(records);
+        self.unwritten_bytes = if written.is_ok() { 1 } else { records.len() };
+        written
+    }
+
+    fn append(&mut self, records: &[u8]) -> io::Result<u64> {
+        if self.folder.hold()? == Hold::Renewed {
+            tracing::error!("the folder of the spool was replaced: what was in it is not published");
+            self.seal();
+        }
         let active = match &mut self.active {
             Some(active) => active,
             None => {
@@ -176,9 +188,10 @@ impl Writer {
         let number = self.next_number;
         self.next_number += 1;
         let outcome = self.folder.create(number).and_then(|mut file| {
-            file.write_all(&[0])?;
+            file.write_all(&vec![0; self.unwritten_bytes])?;
             file.sync_data()
         });
+        let outcome = self.folder.hold().and(outcome);
         self.folder.remove(number).ok();
         let fault = match outcome {
             Ok(()) => self.full(),

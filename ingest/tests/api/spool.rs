@@ -341,6 +341,21 @@ async fn a_folder_that_cannot_be_written_means_503_and_readyz_says_so_until_it_c
 }
 
 #[tokio::test]
+async fn after_the_folder_was_replaced_nothing_is_accepted_into_files_without_a_name() {
+    let (place, app) = Place::without_broker("").await;
+    accept(&app, 0..2).await;
+    fs::remove_dir_all(place.folder.path()).unwrap();
+    assert_eq!(app.post(&app.token(), alert(2)).await.status(), 503);
+    fs::create_dir(place.folder.path()).unwrap();
+    let accepted = accept(&app, 3..5).await;
+    assert!(!place.files("spool").is_empty());
+    place.proxy.resume();
+    until(async || metric(&app, "records").await == 0).await;
+    let seen = ids(&queued(&app.vhost).await);
+    assert!(seen.ends_with(&accepted), "{seen:?}");
+}
+
+#[tokio::test]
 async fn a_second_ingest_does_not_start_on_the_folder_of_another() {
     let (place, app) = Place::with_app("").await;
     let url = amqp_url(&app.vhost, None);
