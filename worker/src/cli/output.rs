@@ -80,7 +80,9 @@ fn escaped_json(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
         if rewrites(c) && c != '\n' {
-            write!(escaped, "\\u{:04x}", u32::from(c)).ok();
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(escaped, "\\u{unit:04x}").ok();
+            }
         } else {
             escaped.push(c);
         }
@@ -88,17 +90,23 @@ fn escaped_json(json: &str) -> String {
     escaped
 }
 
-/// Control and formatting characters; all of them are below U+10000.
+/// Control and formatting characters: the general categories Cc, Cf, Zl and Zp of Unicode 17, see
+/// <https://www.unicode.org/Public/17.0.0/ucd/extracted/DerivedGeneralCategory.txt>.
 fn rewrites(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
+            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}'
+            | '\u{e0020}'..='\u{e007f}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HOSTILE: &str = "a\0\u{1b}[2J\u{9b}31m\u{202e}\r\u{7f}ü";
+    const HOSTILE: &str = "a\0\u{1b}[2J\u{9b}31m\u{202e}\r\u{7f}\u{ad}\u{fff9}\u{e0041}ü";
 
     #[test]
     fn nothing_in_a_text_reaches_the_screen_raw() {
