@@ -39,15 +39,20 @@ pub fn read(properties: &BasicProperties, body: &[u8], inbound: &str, now: Times
         .map(|notification| notification.essentials.alert_id.chars().take(MAX_ALERT_ID_CHARS).collect());
     Letter {
         digest: digest(&envelope, body),
-        died_at: death.at.unwrap_or(now),
+        died_at: death.at.filter(is_plausible).unwrap_or(now),
         reason: death.reason,
         origin_queue: death.queue,
         tenant_id: envelope.tenant().and_then(|tenant| tenant.parse().ok()),
-        received_at: envelope.received_at().and_then(|at| at.parse().ok()),
+        received_at: envelope.received_at().and_then(|at| at.parse().ok()).filter(is_plausible),
         alert_id,
         envelope,
         body: body.to_vec(),
     }
+}
+
+/// Postgres knows no time before 4713 BC, and nothing of ours is older than the epoch.
+fn is_plausible(at: &Timestamp) -> bool {
+    *at >= Timestamp::UNIX_EPOCH
 }
 
 /// What makes two messages the same: all but when they were received, since Azure repeats itself.
@@ -144,6 +149,17 @@ mod tests {
             assert!(!letter.reason.is_empty());
         }
         assert_eq!(read_one(&BasicProperties::default(), b"").died_at, NOW);
+    }
+
+    #[test]
+    fn a_time_that_no_ledger_can_hold_is_left_out() {
+        let properties = with(&[
+            ("x-received-at", text("-009999-01-03T00:00:00Z")),
+            (HEADER_REASON, text("r")),
+            (HEADER_DIED_AT, text("-009999-01-03T00:00:00Z")),
+        ]);
+        let letter = read_one(&properties, b"");
+        assert_eq!((letter.received_at, letter.died_at), (None, NOW));
     }
 
     #[test]
