@@ -48,8 +48,15 @@ impl Folder {
     /// # Errors
     /// As [`Folder::take`].
     pub fn take_fresh(parent: &Path) -> Result<Self, FolderError> {
+        Self::take_named(parent, &std::process::id().to_string())
+    }
+
+    fn take_named(parent: &Path, name: &str) -> Result<Self, FolderError> {
         let failed = |error| FolderError::Prepare(parent.to_owned(), error);
         fs::create_dir_all(parent).map_err(failed)?;
+        // One at a time: a folder that is made but not yet locked looks like one that a killed stack has left.
+        let turn = File::create(parent.with_extension("lock")).map_err(failed)?;
+        turn.lock().map_err(failed)?;
         for entry in fs::read_dir(parent).map_err(failed)? {
             let left = entry.map_err(failed)?.path();
             if left.is_dir() {
@@ -60,7 +67,7 @@ impl Folder {
                 }
             }
         }
-        Self::take(&parent.join(std::process::id().to_string()))
+        Self::take(&parent.join(name))
     }
 
     /// Where it is.
@@ -79,6 +86,8 @@ impl Folder {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use super::*;
 
     #[test]
@@ -93,11 +102,28 @@ mod tests {
 
     #[test]
     fn what_a_killed_stack_left_is_removed_and_what_a_running_one_uses_is_not() {
-        let parent = tempfile::tempdir().unwrap();
-        let running = Folder::take(&parent.path().join("running")).unwrap();
-        drop(Folder::take(&parent.path().join("killed")).unwrap());
-        let fresh = Folder::take_fresh(parent.path()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let parent = folder.path().join("stacks");
+        let running = Folder::take(&parent.join("running")).unwrap();
+        drop(Folder::take(&parent.join("killed")).unwrap());
+        let fresh = Folder::take_fresh(&parent).unwrap();
         assert!(running.path().exists() && fresh.path().exists());
-        assert!(!parent.path().join("killed").exists());
+        assert!(!parent.join("killed").exists());
+    }
+
+    #[test]
+    fn stacks_that_start_at_the_same_moment_do_not_take_each_others_folder() {
+        const STACKS: usize = 16;
+        let parent = tempfile::tempdir().unwrap();
+        let start = Barrier::new(STACKS);
+        let take = |number: usize| {
+            start.wait();
+            Folder::take_named(&parent.path().join("stacks"), &number.to_string())
+        };
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..STACKS).map(|number| scope.spawn(move || take(number))).collect();
+            let folders: Vec<_> = running.into_iter().map(|stack| stack.join().unwrap().unwrap()).collect();
+            assert!(folders.iter().all(|folder| folder.path().is_dir()));
+        });
     }
 }
