@@ -1,7 +1,8 @@
 #!/bin/sh
-# Makes sure that the programs the stack starts are there: PostgreSQL and RabbitMQ.
+# Makes sure that the programs the stack starts are there: PostgreSQL and RabbitMQ, and with the argument
+# request-tracker also Request Tracker 5, which only `make test-real` needs.
 #
-# What is missing comes from the packages of Debian or Ubuntu. The stack runs private copies of both, so the
+# What is missing comes from the packages of Debian or Ubuntu. The stack runs private copies of all, so the
 # services that the packages bring are neither started now nor at the next boot, and services that were there
 # before are left as they are. Safe to repeat; takes no time when nothing is missing.
 set -eu
@@ -12,6 +13,16 @@ die() { say "$*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 have_postgres() { have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 have_rabbitmq() { [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || have rabbitmq-server; }
+have_request_tracker() {
+    [ -x /usr/share/request-tracker5/libexec/rt-server ] &&
+        /usr/bin/perl -MPlack::Handler::Starlet -MDBD::SQLite -e 1 >/dev/null 2>&1
+}
+
+case "$#/${1-}" in
+    0/) wanted= ;;
+    1/request-tracker) wanted=request-tracker ;;
+    *) die 'usage: dev/setup.sh [request-tracker]' ;;
+esac
 
 have cargo || die 'cargo is missing: install the Rust toolchain from https://rustup.rs, then run this again'
 have setpriv || die 'setpriv is missing: install the package util-linux, then run this again'
@@ -19,6 +30,14 @@ have setpriv || die 'setpriv is missing: install the package util-linux, then ru
 missing=
 have_postgres || missing="$missing postgresql"
 have_rabbitmq || missing="$missing rabbitmq-server"
+request_tracker=
+if [ -n "$wanted" ] && ! have_request_tracker; then
+    request_tracker='rt5-standalone rt5-db-sqlite request-tracker5'
+    # RT depends on some program for mail. Ours sends none, so a machine without one gets the one that has no service;
+    # a machine with one keeps it.
+    [ -x /usr/sbin/sendmail ] || request_tracker="msmtp-mta $request_tracker"
+fi
+missing="$missing${request_tracker:+ $request_tracker}"
 [ -n "$missing" ] || exit 0
 
 say "missing:$missing"
@@ -48,7 +67,7 @@ if [ ! -e "$policy" ]; then
     $as_root chmod 755 "$policy"
 fi
 
-units='rabbitmq-server.service epmd.service epmd.socket postgresql.service'
+units='rabbitmq-server.service epmd.service epmd.socket postgresql.service request-tracker5.service msmtpd.service'
 known_units=
 if [ -d /run/systemd/system ]; then
     for unit in $units; do
@@ -56,11 +75,20 @@ if [ -d /run/systemd/system ]; then
     done
 fi
 
+# The stack makes a database and a configuration for each run; the package shall make neither, and no cron jobs.
+preseed() {
+    for answer in dbconfig-install=false install-cronjobs=false handle-siteconfig-permissions=true; do
+        echo "request-tracker5 request-tracker5/${answer%%=*} boolean ${answer#*=}"
+    done | $as_root debconf-set-selections
+}
+
 apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" >&2; }
 
 say 'step 1 of 2: reading the package lists'
 apt update || say 'the package lists could not be refreshed; going on with those of last time'
 say "step 2 of 2: installing$missing"
+# Where RT is installed but incomplete, the answers of whoever installed it stay.
+[ -z "$request_tracker" ] || dpkg -s request-tracker5 >/dev/null 2>&1 || preseed
 # shellcheck disable=SC2086 # the packages are a list of words
 apt install --no-install-recommends $missing || die "apt-get could not install$missing: see its message above"
 
@@ -75,4 +103,6 @@ fi
 
 have_postgres || die 'PostgreSQL is installed, but initdb is neither in PATH nor under /usr/lib/postgresql'
 have_rabbitmq || die 'RabbitMQ is installed, but rabbitmq-server is not in PATH'
+[ -z "$wanted" ] || have_request_tracker ||
+    die 'Request Tracker is installed, but rt-server is not under /usr/share/request-tracker5, or a Perl module is missing'
 say 'done'

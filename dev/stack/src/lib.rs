@@ -9,6 +9,7 @@ mod postgres;
 mod process;
 mod proxy;
 mod rabbitmq;
+pub mod request_tracker;
 mod stack;
 pub mod testing;
 
@@ -19,5 +20,6 @@ pub use self::{
     process::{Process, ProcessError, command, http_client},
     proxy::Proxy,
     rabbitmq::{RabbitMq, RabbitMqError},
+    request_tracker::{RequestTracker, RequestTrackerError},
     stack::{Extent, Options, Stack, StackError},
 };

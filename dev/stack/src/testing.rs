@@ -1,15 +1,24 @@
 //! What tests share: one Postgres and one RabbitMQ per test run, a database and a vhost per test.
 //!
-//! `stack with` starts the two and names them in the environment; `make test` runs all tests that way.
+//! `stack with` starts the two and names them in the environment; `make test` runs all tests that way. With
+//! `--request-tracker` it also starts a Request Tracker, as `make test-real` does.
 
 mod database;
+mod request_tracker;
 mod vhost;
 
 use std::fmt;
 
 use thiserror::Error;
 
-pub use self::{database::TestDatabase, vhost::TestVhost};
+pub use self::{
+    database::TestDatabase,
+    request_tracker::{
+        REQUEST_TRACKER_ADMIN_TOKEN, REQUEST_TRACKER_LIMITED_TOKEN, REQUEST_TRACKER_TOKEN,
+        REQUEST_TRACKER_URL, TestRequestTracker,
+    },
+    vhost::TestVhost,
+};
 
 /// The URL of a Postgres database whose user may create databases.
 pub const DATABASE_URL: &str = "SECURE_EXPORT_TEST_DATABASE_URL";
@@ -26,7 +35,7 @@ pub struct TestServices {
     pub rabbitmq_api: String,
 }
 
-/// Why a test has no database or broker. Tests unwrap it, so its `Debug` is made for reading, too.
+/// Why a test does not have what it needs. Tests unwrap it, so its `Debug` is made for reading, too.
 #[derive(Error)]
 pub enum TestError {
     #[error(
@@ -39,6 +48,15 @@ pub enum TestError {
     RabbitMq(#[from] lapin::Error),
     #[error("RabbitMQ's management API: {0}")]
     Management(#[from] reqwest::Error),
+    #[error(
+        "{0} is not set: run the tests with `make test-real`, or a few with \
+         `target/debug/stack with --request-tracker -- cargo test …`"
+    )]
+    NoRequestTracker(&'static str),
+    #[error("Request Tracker: {0}")]
+    RequestTracker(#[source] reqwest::Error),
+    #[error("Request Tracker did not do that: {0}")]
+    RequestTrackerRefused(String),
     #[error("not a URL: {0}")]
     Url(#[from] url::ParseError),
 }
