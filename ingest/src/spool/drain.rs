@@ -55,18 +55,8 @@ impl Drain {
                         self.empty(segment, &file).await;
                         waits = reconnect_waits();
                     }
-                    Err(error) if self.folder.has_lost(segment.number) => {
-                        let Segment { number, records, .. } = segment;
-                        tracing::error!(%error, "segment {number} of the spool was removed, {records} records are lost");
-                        self.metrics.damaged.inc_by(records);
-                        self.stock.finished(0);
-                    }
-                    // The disk may only be away for a while: what is on it was accepted, and is kept.
                     Err(error) => {
-                        let number = segment.number;
-                        tracing::error!(%error, "segment {number} of the spool cannot be read: {error}");
-                        self.stock.postpone();
-                        self.seal().await;
+                        self.unreadable(&segment, &error).await;
                         tokio::time::sleep(waits.next().unwrap_or(RECONNECT_MAX)).await;
                     }
                 },
@@ -75,6 +65,21 @@ impl Drain {
                     self.stock.arrived.notified().await;
                 }
             }
+        }
+    }
+
+    /// The disk may only be away for a while: what is on it was accepted, and is kept.
+    async fn unreadable(&self, segment: &Segment, error: &io::Error) {
+        let &Segment { number, records, .. } = segment;
+        let lost = self.with_folder(move |folder| Ok(folder.has_lost(number))).await;
+        if lost.unwrap_or(false) {
+            tracing::error!(%error, "segment {number} of the spool was removed, {records} records are lost");
+            self.metrics.damaged.inc_by(records);
+            self.stock.finished(0);
+        } else {
+            tracing::error!(%error, "segment {number} of the spool cannot be read: {error}");
+            self.stock.postpone();
+            self.seal().await;
         }
     }
 
