@@ -103,6 +103,9 @@ pub struct RetrySettings {
     pub unauthorized_pause: Duration,
     /// Failures in a row, over all workers, after which a target rests.
     pub failures_before_pause: u32,
+    /// The longest rest after such failures: one ticket tries then whether the target is back.
+    #[serde(with = "shared::settings::duration")]
+    pub max_rest: Duration,
 }
 
 /// When a second work item of a ticket is looked for: section `[sync.double_check]`.

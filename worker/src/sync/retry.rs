@@ -72,11 +72,12 @@ pub fn target(error: &ConnectorError, settings: &RetrySettings) -> TargetVerdict
     }
 }
 
-/// How long a target rests after so many failures in a row; `None` before they are enough.
+/// How long a target rests after so many failures in a row; `None` before they are enough. However long it was away,
+/// it is not left alone for long once it is back: to find out costs one call.
 #[must_use]
 pub fn rest(failures: u32, settings: &RetrySettings) -> Option<Duration> {
     let beyond = failures.checked_sub(settings.failures_before_pause)?;
-    Some(settings.min.saturating_mul(2_u32.saturating_pow(beyond)).min(settings.max))
+    Some(settings.min.saturating_mul(2_u32.saturating_pow(beyond)).min(settings.max_rest))
 }
 
 /// Between the shortest wait and three times the last one, never beyond the longest.
@@ -98,6 +99,7 @@ mod tests {
         give_up_after: Duration::from_secs(7 * 86_400),
         unauthorized_pause: Duration::from_secs(60),
         failures_before_pause: 3,
+        max_rest: Duration::from_secs(15),
         look_up_after: Duration::from_secs(30),
     };
     const FIRST: Failing = Failing { since: Duration::ZERO, last_wait: Duration::ZERO };
@@ -130,7 +132,7 @@ mod tests {
         assert_eq!(&rests[..3], [None, None, None]);
         assert_eq!(rests[3], Some(SETTINGS.min));
         assert_eq!(rests[4], Some(SETTINGS.min * 2));
-        assert_eq!(rests[39], Some(SETTINGS.max));
+        assert_eq!(rests[39], Some(SETTINGS.max_rest));
     }
 
     proptest! {
