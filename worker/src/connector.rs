@@ -11,6 +11,9 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use shared::settings::SettingsError;
 
+pub use self::http::BasicSettings;
+
+mod cmdb;
 mod http;
 pub mod servicenow;
 mod text;

@@ -13,11 +13,14 @@ use shared::settings::SettingsError;
 use tokio::time::sleep_until;
 use url::Url;
 
-pub(crate) use self::credentials::{Basic, ClientCredentials, Credentials};
+pub(crate) use self::address::base_url;
+pub use self::credentials::BasicSettings;
+pub(crate) use self::credentials::{ClientCredentials, Credentials, Fixed};
 use self::deadline::Deadline;
 pub(crate) use self::outcome::Purpose;
 use super::{ConnectorError, text};
 
+mod address;
 mod credentials;
 mod deadline;
 mod outcome;
@@ -52,7 +55,7 @@ pub(crate) struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client each of whose calls ends within `deadline`, token and retry included.
+    /// A client each of whose acts ends within `deadline`, tokens and retries included.
     ///
     /// # Errors
     /// When the TLS set-up of this machine cannot be used.
@@ -64,31 +67,40 @@ impl HttpClient {
         Ok(Self { wire: Wire::new(deadline)?, credentials, deadline, explain })
     }
 
+    /// Begins an act of one or several calls.
+    pub(crate) fn act(&self) -> Act<'_> {
+        Act { client: self, deadline: Deadline::after(self.deadline) }
+    }
+}
+
+/// Calls that are one act for the caller: they end within one deadline together, whatever became of this process
+/// between two of them.
+pub(crate) struct Act<'a> {
+    client: &'a HttpClient,
+    deadline: Deadline,
+}
+
+impl Act<'_> {
     /// The body of a successful answer. A refused token is renewed once, and the call, which was not
     /// carried out, is made again with the new one.
     ///
     /// # Errors
     /// Every failure, by what the caller can do about it; no text contains a credential.
     pub(crate) async fn call(&self, call: &Call) -> Result<Vec<u8>, ConnectorError> {
-        let deadline = Deadline::after(self.deadline);
-        let authorization = self.credentials.authorization(&self.wire, deadline).await?;
-        let outcome = self.attempt(call, &authorization, deadline).await;
+        let HttpClient { wire, credentials, .. } = self.client;
+        let authorization = credentials.authorization(wire, self.deadline).await?;
+        let outcome = self.attempt(call, &authorization).await;
         let Err(ConnectorError::Unauthorized(reason)) = outcome else { return outcome };
-        if !self.credentials.discard(&authorization).await {
+        if !credentials.discard(&authorization).await {
             return Err(ConnectorError::Unauthorized(reason));
         }
-        let authorization = self.credentials.authorization(&self.wire, deadline).await?;
-        self.attempt(call, &authorization, deadline).await
+        let authorization = credentials.authorization(wire, self.deadline).await?;
+        self.attempt(call, &authorization).await
     }
 
-    async fn attempt(
-        &self,
-        call: &Call,
-        authorization: &HeaderValue,
-        deadline: Deadline,
-    ) -> Result<Vec<u8>, ConnectorError> {
-        let mut request = self
-            .wire
+    async fn attempt(&self, call: &Call, authorization: &HeaderValue) -> Result<Vec<u8>, ConnectorError> {
+        let HttpClient { wire, explain, .. } = self.client;
+        let mut request = wire
             .client
             .request(call.method.clone(), call.url.clone())
             .header(ACCEPT, "application/json")
@@ -96,7 +108,7 @@ impl HttpClient {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        self.wire.send(request, call.purpose, self.explain, deadline).await
+        wire.send(request, call.purpose, *explain, self.deadline).await
     }
 }
 

@@ -14,13 +14,15 @@ use tracing::warn;
 use url::Url;
 use uuid::Uuid;
 
-pub use self::settings::{AuthSettings, BasicSettings, CiSettings, OAuthSettings, ServiceNowSettings};
+pub use self::settings::{AuthSettings, CiSettings, OAuthSettings, ServiceNowSettings};
 
 use self::query::{Identifier, Query, QueryValue, SysId, record_url, search_url, table_url};
 use self::record::{Row, WORK_ITEM};
 use self::settings::Instance;
 use super::http::{Call, HttpClient, Purpose};
-use super::{Change, CiCandidate, CiMatch, Connector, ConnectorError, Draft, WorkItem, WorkItemState, text};
+use super::{
+    Change, CiCandidate, CiMatch, Connector, ConnectorError, Draft, WorkItem, WorkItemState, cmdb, text,
+};
 
 mod ci;
 mod payload;
@@ -103,7 +105,7 @@ impl ServiceNow {
         url: Url,
         body: Option<Value>,
     ) -> Result<T, ConnectorError> {
-        let answer = self.http.call(&Call { purpose, method, url, body }).await?;
+        let answer = self.http.act().call(&Call { purpose, method, url, body }).await?;
         // Whoever sent a page or an error in the guise of success may have carried the write out before:
         // to look costs a call, to guess wrong costs a second incident.
         record::result(&answer).map_err(|reason| purpose.unanswered(reason))
@@ -224,7 +226,7 @@ impl Connector for ServiceNow {
     }
 
     async fn find_ci(&self, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError> {
-        self.bind(candidates).await
+        cmdb::bind(self, candidates).await
     }
 }
 

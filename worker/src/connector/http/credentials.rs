@@ -1,5 +1,6 @@
 //! Who calls: a user with a password, or a client with a token that is renewed ahead of its end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use moka::future::Cache;
 use reqwest::header::{ACCEPT, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use shared::settings::SettingsError;
+use shared::settings::{SettingsError, secret};
 use url::Url;
 
 use super::super::ConnectorError;
@@ -23,7 +24,7 @@ const UNSTATED_LIFE: Duration = Duration::from_secs(300);
 
 /// How the calls of one target are authorised.
 pub(crate) enum Credentials {
-    Basic(Basic),
+    Fixed(Fixed),
     ClientCredentials(ClientCredentials),
 }
 
@@ -35,7 +36,7 @@ impl Credentials {
         deadline: Deadline,
     ) -> Result<HeaderValue, ConnectorError> {
         match self {
-            Self::Basic(basic) => Ok(basic.authorization.clone()),
+            Self::Fixed(fixed) => Ok(fixed.authorization.clone()),
             Self::ClientCredentials(client) => client.authorization(wire, deadline).await,
         }
     }
@@ -43,7 +44,7 @@ impl Credentials {
     /// Discards what was refused, and says whether there is another to be had.
     pub(super) async fn discard(&self, refused: &HeaderValue) -> bool {
         match self {
-            Self::Basic(_) => false,
+            Self::Fixed(_) => false,
             Self::ClientCredentials(client) => {
                 client.discard(refused).await;
                 true
@@ -52,20 +53,51 @@ impl Credentials {
     }
 }
 
-/// A user's name and password, see <https://www.rfc-editor.org/rfc/rfc7617>.
-pub(crate) struct Basic {
+/// What every call carries as it is.
+pub(crate) struct Fixed {
     authorization: HeaderValue,
 }
 
-impl Basic {
+/// A user's name and password, see <https://www.rfc-editor.org/rfc/rfc7617>.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BasicSettings {
+    pub username: String,
+    /// The password, or `password_file`.
+    pub password: Option<SecretString>,
+    /// A file that holds the password.
+    pub password_file: Option<PathBuf>,
+}
+
+impl BasicSettings {
+    /// `name` is the path of these settings, for messages.
+    pub(crate) fn check(self, name: &str) -> Result<Credentials, SettingsError> {
+        let password = secret(&format!("{name}.password"), self.password, self.password_file)?;
+        Ok(Credentials::Fixed(Fixed::basic(name, &self.username, &password)?))
+    }
+}
+
+impl Fixed {
     /// # Errors
     /// When the name has a colon, which would end it; `name` is the key to mend.
-    pub(crate) fn new(name: &str, username: &str, password: &SecretString) -> Result<Self, SettingsError> {
+    pub(crate) fn basic(name: &str, username: &str, password: &SecretString) -> Result<Self, SettingsError> {
         if username.is_empty() || username.contains(':') {
             return Err(SettingsError::Invalid(format!("{name}.username must be set and have no colon")));
         }
         let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-        let authorization = sensitive(&format!("Basic {pair}"))
+        Self::new(name, &format!("Basic {pair}"))
+    }
+
+    /// A token behind the word that the product expects before it.
+    ///
+    /// # Errors
+    /// When the token has a character that no header may have; `name` is the key to mend.
+    pub(crate) fn token(name: &str, scheme: &str, token: &SecretString) -> Result<Self, SettingsError> {
+        Self::new(name, &format!("{scheme} {}", token.expose_secret()))
+    }
+
+    fn new(name: &str, authorization: &str) -> Result<Self, SettingsError> {
+        let authorization = sensitive(authorization)
             .ok_or_else(|| SettingsError::Invalid(format!("{name} cannot stand in a header")))?;
         Ok(Self { authorization })
     }
@@ -200,8 +232,8 @@ mod tests {
 
     #[test]
     fn credentials_do_not_show() {
-        let basic = Basic::new("auth", "user", &SecretString::from("pass")).unwrap();
+        let basic = Fixed::basic("auth", "user", &SecretString::from("pass")).unwrap();
         assert_eq!(format!("{:?}", basic.authorization), "Sensitive");
-        assert!(Basic::new("auth", "us:er", &SecretString::from("pass")).is_err());
+        assert!(Fixed::basic("auth", "us:er", &SecretString::from("pass")).is_err());
     }
 }

@@ -20,7 +20,7 @@ fn client(credentials: Credentials, deadline: Duration) -> HttpClient {
 }
 
 fn basic() -> Credentials {
-    Credentials::Basic(Basic::new("auth", "user", &SecretString::from("pass")).unwrap())
+    Credentials::Fixed(Fixed::basic("auth", "user", &SecretString::from("pass")).unwrap())
 }
 
 fn tokens(server: &MockServer) -> Credentials {
@@ -35,6 +35,11 @@ fn tokens(server: &MockServer) -> Credentials {
 fn call(purpose: Purpose, base: &str) -> Call {
     let url = format!("{base}/records").parse().unwrap();
     Call { purpose, method: Method::POST, url, body: Some(json!({"a": "b"})) }
+}
+
+/// An act of one call.
+async fn alone(client: &HttpClient, call: &Call) -> Result<Vec<u8>, ConnectorError> {
+    client.act().call(call).await
 }
 
 async fn answering(template: ResponseTemplate) -> MockServer {
@@ -58,8 +63,7 @@ async fn granting(server: &MockServer, token: &str, times: u64) {
 #[tokio::test]
 async fn a_host_that_is_down_is_unavailable_even_for_a_write() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = client(basic(), DEADLINE)
-        .call(&call(Purpose::Create, &format!("http://{nobody}")))
+    let error = alone(&client(basic(), DEADLINE), &call(Purpose::Create, &format!("http://{nobody}")))
         .await
         .unwrap_err();
     assert!(matches!(error, ConnectorError::Unavailable(_)), "{error}");
@@ -71,7 +75,7 @@ async fn an_answer_that_comes_too_late_leaves_a_write_unknown_and_a_read_unavail
     // Half of it is left for the connection, which even a busy machine makes in that time.
     let client = client(basic(), Duration::from_millis(500));
     let (create, look) = (call(Purpose::Create, &server.uri()), call(Purpose::Read, &server.uri()));
-    let (write, read) = tokio::join!(client.call(&create), client.call(&look));
+    let (write, read) = tokio::join!(alone(&client, &create), alone(&client, &look));
     let (write, read) = (write.unwrap_err(), read.unwrap_err());
     assert!(matches!(write, ConnectorError::Ambiguous(_)), "{write}");
     assert!(matches!(read, ConnectorError::Unavailable(_)), "{read}");
@@ -80,7 +84,7 @@ async fn an_answer_that_comes_too_late_leaves_a_write_unknown_and_a_read_unavail
 #[tokio::test]
 async fn an_answer_without_end_is_not_read_to_the_end() {
     let server = answering(ResponseTemplate::new(200).set_body_bytes(vec![b'x'; MAX_ANSWER_BYTES + 1])).await;
-    let error = client(basic(), DEADLINE).call(&call(Purpose::Create, &server.uri())).await.unwrap_err();
+    let error = alone(&client(basic(), DEADLINE), &call(Purpose::Create, &server.uri())).await.unwrap_err();
     assert!(matches!(&error, ConnectorError::Ambiguous(reason) if reason.contains("larger")), "{error}");
 }
 
@@ -88,7 +92,7 @@ async fn an_answer_without_end_is_not_read_to_the_end() {
 async fn a_redirect_is_not_followed() {
     let elsewhere = ResponseTemplate::new(302).insert_header("location", "http://127.0.0.1:1/login");
     let server = answering(elsewhere).await;
-    let error = client(basic(), DEADLINE).call(&call(Purpose::Create, &server.uri())).await.unwrap_err();
+    let error = alone(&client(basic(), DEADLINE), &call(Purpose::Create, &server.uri())).await.unwrap_err();
     assert!(matches!(&error, ConnectorError::Rejected(reason) if reason.contains("base_url")), "{error}");
 }
 
@@ -104,14 +108,14 @@ async fn many_calls_at_once_ask_for_one_token() {
     let client = client(tokens(&server), DEADLINE);
     let call = call(Purpose::Create, &server.uri());
     let calls = tokio::join!(
-        client.call(&call),
-        client.call(&call),
-        client.call(&call),
-        client.call(&call),
-        client.call(&call),
-        client.call(&call),
-        client.call(&call),
-        client.call(&call),
+        alone(&client, &call),
+        alone(&client, &call),
+        alone(&client, &call),
+        alone(&client, &call),
+        alone(&client, &call),
+        alone(&client, &call),
+        alone(&client, &call),
+        alone(&client, &call),
     );
     assert!(calls.0.is_ok() && calls.7.is_ok());
 }
@@ -131,7 +135,7 @@ async fn a_refused_token_is_renewed_once_and_the_call_made_again() {
         .expect(1)
         .mount(&server)
         .await;
-    assert!(client(tokens(&server), DEADLINE).call(&call(Purpose::Create, &server.uri())).await.is_ok());
+    assert!(alone(&client(tokens(&server), DEADLINE), &call(Purpose::Create, &server.uri())).await.is_ok());
 }
 
 #[tokio::test]
@@ -139,7 +143,7 @@ async fn a_user_without_rights_is_not_asked_about_for_ever() {
     let server = answering(ResponseTemplate::new(401).set_body_string("no rights")).await;
     granting(&server, "same", 2).await;
     let error =
-        client(tokens(&server), DEADLINE).call(&call(Purpose::Read, &server.uri())).await.unwrap_err();
+        alone(&client(tokens(&server), DEADLINE), &call(Purpose::Read, &server.uri())).await.unwrap_err();
     assert!(matches!(error, ConnectorError::Unauthorized(_)), "{error}");
     let asked = server.received_requests().await.unwrap();
     assert_eq!(asked.iter().filter(|request| request.url.path() == "/records").count(), 2);
@@ -154,7 +158,7 @@ async fn a_client_that_is_not_accepted_is_told_so_without_its_secret() {
         .mount(&server)
         .await;
     let error =
-        client(tokens(&server), DEADLINE).call(&call(Purpose::Create, &server.uri())).await.unwrap_err();
+        alone(&client(tokens(&server), DEADLINE), &call(Purpose::Create, &server.uri())).await.unwrap_err();
     let ConnectorError::Unauthorized(reason) = error else { panic!("{error}") };
     assert!(reason.contains("invalid_client: unknown client"), "{reason}");
     assert!(!reason.contains("hush"), "{reason}");
@@ -165,7 +169,7 @@ async fn a_token_endpoint_that_is_down_leaves_no_write_unknown() {
     let server = MockServer::start().await;
     Mock::given(path("/token")).respond_with(ResponseTemplate::new(502)).mount(&server).await;
     let error =
-        client(tokens(&server), DEADLINE).call(&call(Purpose::Create, &server.uri())).await.unwrap_err();
+        alone(&client(tokens(&server), DEADLINE), &call(Purpose::Create, &server.uri())).await.unwrap_err();
     assert!(matches!(error, ConnectorError::Unavailable(_)), "{error}");
 }
 
@@ -173,7 +177,23 @@ async fn a_token_endpoint_that_is_down_leaves_no_write_unknown() {
 async fn nothing_is_sent_once_the_deadline_is_over() {
     let server = answering(ResponseTemplate::new(200)).await;
     let late = client(basic(), Duration::ZERO);
-    let outcome = late.call(&call(Purpose::Create, &server.uri())).await;
+    let outcome = alone(&late, &call(Purpose::Create, &server.uri())).await;
     assert!(matches!(outcome, Err(ConnectorError::Unavailable(_))), "{outcome:?}");
     assert_eq!(server.received_requests().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn the_calls_of_an_act_have_one_deadline_together() {
+    let server = answering(ResponseTemplate::new(200).set_delay(Duration::from_millis(600))).await;
+    let client = client(basic(), Duration::from_secs(1));
+    let (act, call) = (client.act(), call(Purpose::Create, &server.uri()));
+    act.call(&call).await.unwrap();
+    let second = act.call(&call).await.unwrap_err();
+    assert!(matches!(second, ConnectorError::Ambiguous(_)), "{second}");
+    let third = act.call(&call).await.unwrap_err();
+    assert!(
+        matches!(&third, ConnectorError::Unavailable(reason) if reason.contains("nothing was sent")),
+        "{third}"
+    );
+    assert_eq!(server.received_requests().await.unwrap().len(), 2);
 }

@@ -1,10 +1,12 @@
 //! Finding the configuration item that an alert is about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use tracing::warn;
 
-use super::super::{CiCandidate, CiMatch, ConnectorError};
+use super::super::cmdb::{Cmdb, Hits, Way};
+use super::super::{CiCandidate, ConnectorError};
 use super::ServiceNow;
 use super::query::{Identifier, Query, QueryValue};
 use super::record::Row;
@@ -18,43 +20,29 @@ static TAGS: Identifier = Identifier::known("cmdb_key_value");
 const TAG_KEY: Identifier = Identifier::known("key");
 const TAG_VALUE: Identifier = Identifier::known("value");
 
-/// What one look-up found: name by `sys_id`.
-type Hits = BTreeMap<String, String>;
-
-impl ServiceNow {
-    /// The first certain item: by Azure id, then by name, then by tag.
-    ///
-    /// A look-up that this instance refuses or ignores does not keep the others from finding the item;
-    /// it is reported only when they find none.
-    pub(super) async fn bind(&self, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError> {
-        let mut uncertain = None;
-        let mut misconfigured = None;
-        for way in [Way::ArmId, Way::Name, Way::Tag] {
-            for candidate in candidates {
-                match self.look_up(way, candidate).await {
-                    Ok(CiMatch::NotFound) => {}
-                    Ok(CiMatch::Ambiguous(reason)) => uncertain = uncertain.or(Some(reason)),
-                    Ok(found @ CiMatch::Found { .. }) => return Ok(found),
-                    Err(error @ (ConnectorError::Rejected(_) | ConnectorError::Gone(_))) => {
-                        misconfigured = misconfigured.or(Some(error));
-                    }
-                    Err(
-                        error @ (ConnectorError::Unavailable(_)
-                        | ConnectorError::Throttled { .. }
-                        | ConnectorError::Ambiguous(_)
-                        | ConnectorError::Unauthorized(_)),
-                    ) => return Err(error),
-                }
+#[async_trait]
+impl Cmdb for ServiceNow {
+    async fn look_up(&self, way: Way, candidate: &CiCandidate) -> Result<Hits, ConnectorError> {
+        let rules = &self.instance.ci;
+        match (way, candidate) {
+            (Way::ArmId, CiCandidate::ArmId(id)) => self.first(&rules.arm_id, id).await,
+            (Way::Name, CiCandidate::Name(name)) => self.first(&rules.name, name).await,
+            (Way::Tag, CiCandidate::ArmId(id)) => match &rules.tag_key {
+                Some(key) => self.tagged(key, &spellings(id)).await,
+                None => Ok(Hits::new()),
+            },
+            (Way::ArmId | Way::Tag, CiCandidate::Name(_)) | (Way::Name, CiCandidate::ArmId(_)) => {
+                Ok(Hits::new())
             }
-        }
-        match (uncertain, &self.instance.ci.default, misconfigured) {
-            (Some(reason), _, _) => Ok(CiMatch::Ambiguous(reason)),
-            (None, Some(id), _) => Ok(CiMatch::Found { id: id.clone(), name: "the default".to_owned() }),
-            (None, None, Some(error)) => Err(error),
-            (None, None, None) => Ok(CiMatch::NotFound),
         }
     }
 
+    fn default_item(&self) -> Option<&str> {
+        self.instance.ci.default.as_deref()
+    }
+}
+
+impl ServiceNow {
     /// Tries every look-up with a value that no item has, and says which are of no use here.
     pub(super) async fn check_ci(&self, nobody: &QueryValue) {
         let rules = &self.instance.ci;
@@ -76,34 +64,19 @@ impl ServiceNow {
         }
     }
 
-    async fn look_up(&self, way: Way, candidate: &CiCandidate) -> Result<CiMatch, ConnectorError> {
-        let rules = &self.instance.ci;
-        match (way, candidate) {
-            (Way::ArmId, CiCandidate::ArmId(id)) => self.first(&rules.arm_id, id).await,
-            (Way::Name, CiCandidate::Name(name)) => self.first(&rules.name, name).await,
-            (Way::Tag, CiCandidate::ArmId(id)) => match &rules.tag_key {
-                Some(key) => Ok(certain(id, self.tagged(key, &spellings(id)).await?)),
-                None => Ok(CiMatch::NotFound),
-            },
-            (Way::ArmId | Way::Tag, CiCandidate::Name(_)) | (Way::Name, CiCandidate::ArmId(_)) => {
-                Ok(CiMatch::NotFound)
-            }
-        }
-    }
-
-    /// What the first table that knows the value makes of it.
-    async fn first(&self, look_up: &LookUp, value: &str) -> Result<CiMatch, ConnectorError> {
+    /// What the first table that knows the value has of it.
+    async fn first(&self, look_up: &LookUp, value: &str) -> Result<Hits, ConnectorError> {
         let mut misconfigured = None;
         for table in &look_up.tables {
             match self.items(table, &look_up.fields, &spellings(value)).await {
                 Ok(hits) if hits.is_empty() => {}
-                Ok(hits) => return Ok(certain(value, hits)),
+                Ok(hits) => return Ok(hits),
                 // A class that this instance does not have, for one, says nothing about the next.
                 Err(error @ ConnectorError::Rejected(_)) => misconfigured = misconfigured.or(Some(error)),
                 Err(error) => return Err(error),
             }
         }
-        misconfigured.map_or(Ok(CiMatch::NotFound), Err)
+        misconfigured.map_or(Ok(Hits::new()), Err)
     }
 
     /// The items of a class one of whose columns has one of the values.
@@ -148,13 +121,6 @@ impl ServiceNow {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Way {
-    ArmId,
-    Name,
-    Tag,
-}
-
 /// The value as given and in lower case, since letter case counts on some databases; nothing if it
 /// cannot stand in a query.
 fn spellings(value: &str) -> Vec<QueryValue> {
@@ -185,16 +151,6 @@ fn verify(
     )))
 }
 
-fn certain(value: &str, hits: Hits) -> CiMatch {
-    let ids: Vec<String> = hits.keys().cloned().collect();
-    let mut hits = hits.into_iter();
-    match (hits.next(), hits.next()) {
-        (None, _) => CiMatch::NotFound,
-        (Some((id, name)), None) => CiMatch::Found { id, name },
-        (Some(_), Some(_)) => CiMatch::Ambiguous(format!("{value} fits several items: {}", ids.join(", "))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -214,17 +170,6 @@ mod tests {
         assert_eq!(check(json!([{"name": "WEB-07"}, {"name": "x", "fqdn": "web-07"}])), Ok(()));
         let error = check(json!([{"name": "web-07"}, {"name": "other"}])).unwrap_err();
         assert!(error.to_string().contains("cmdb_ci ignores a condition on name, fqdn"), "{error}");
-    }
-
-    #[test]
-    fn only_a_single_item_is_certain() {
-        let hits = |ids: &[&str]| ids.iter().map(|id| ((*id).to_owned(), "n".to_owned())).collect::<Hits>();
-        assert_eq!(certain("v", hits(&[])), CiMatch::NotFound);
-        assert!(matches!(certain("v", hits(&["a"])), CiMatch::Found { id, .. } if id == "a"));
-        assert_eq!(
-            certain("v", hits(&["a", "b"])),
-            CiMatch::Ambiguous("v fits several items: a, b".to_owned())
-        );
     }
 
     #[test]
