@@ -22,10 +22,12 @@ test: setup build ## run all tests on a private RabbitMQ and Postgres
 	    $(PROGRAMS)/stack with -- cargo test --workspace; \
 	fi
 
-# What needs a real server stands in test targets that no other command builds.
+# What needs a real server is behind features that no other command turns on.
 test-real: setup build ## run the tests that need a real ITSM server, on a private Request Tracker
 	@dev/setup.sh request-tracker
-	@cargo test --workspace --features stack/request-tracker --test request_tracker
+	@cargo test -p stack --features request-tracker --test request_tracker
+	@$(PROGRAMS)/stack with --request-tracker -- \
+	    cargo test -p worker --features real-itsm --test contract --test system request_tracker -- --nocapture
 
 up: setup build ## run the stack until Ctrl-C; WORKERS=3 for three workers, BARE=1 without worker and ingest
 	@$(PROGRAMS)/stack up --workers $(WORKERS) $(if $(filter-out 0,$(BARE)),--bare)
@@ -47,11 +49,11 @@ fuzz: ## send random input to whatever reads a stranger's; SECONDS=300 for five 
 
 lint: ## check formatting and lints
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features stack/request-tracker -- -D warnings
+	cargo clippy --workspace --all-targets --features stack/request-tracker,worker/real-itsm -- -D warnings
 
 # The same faults each time, so that a failure is the fault of the change.
 ci: ## everything that has to pass before a change lands, with the time of each step
-	@for step in lint test compose-check demo torture; do \
+	@for step in lint test test-real compose-check demo torture; do \
 	    echo "ci: $$step"; begin=$$(date +%s); \
 	    $(MAKE) --no-print-directory SEED=$(or $(SEED),1) $$step || { echo "ci: $$step failed"; exit 1; }; \
 	    echo "ci: $$step passed in $$(($$(date +%s) - begin)) s"; \

@@ -15,13 +15,16 @@ pub use self::http::BasicSettings;
 
 mod cmdb;
 mod http;
+pub mod request_tracker;
 pub mod servicenow;
 mod text;
 
 /// One configured ITSM product: `[targets.NAME.connector.PRODUCT]`.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum ConnectorSettings {
+    #[serde(rename = "request_tracker")]
+    RequestTracker(request_tracker::RequestTrackerSettings),
+    #[serde(rename = "servicenow")]
     ServiceNow(servicenow::ServiceNowSettings),
 }
 
@@ -32,6 +35,10 @@ impl ConnectorSettings {
     /// When a setting cannot be used; the message names the key under `name`.
     pub fn connect(self, name: &str, deadline: Duration) -> Result<Arc<dyn Connector>, SettingsError> {
         match self {
+            Self::RequestTracker(settings) => {
+                let name = format!("{name}.request_tracker");
+                Ok(Arc::new(request_tracker::RequestTracker::new(&name, settings, deadline)?))
+            }
             Self::ServiceNow(settings) => {
                 Ok(Arc::new(servicenow::ServiceNow::new(&format!("{name}.servicenow"), settings, deadline)?))
             }

@@ -72,7 +72,10 @@ fn products_are_named_by_their_connectors_alone() {
     let others = sources(&["worker/src", "ingest/src", "shared/src"])
         .into_iter()
         .filter(|source| !is_part_of(source, "worker/src/connector"));
-    assert_absent(&others.collect::<Vec<_>>(), &["ServiceNow", "servicenow", "service-now"]);
+    assert_absent(
+        &others.collect::<Vec<_>>(),
+        &["ServiceNow", "servicenow", "service-now", "RequestTracker", "request_tracker"],
+    );
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod injection;
 mod intake;
 mod leases;
 mod many;
+#[cfg(feature = "real-itsm")]
+mod request_tracker;
 mod targets;
 mod tickets;
 mod world;

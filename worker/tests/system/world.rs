@@ -206,7 +206,12 @@ impl World {
 
     /// Waits until nothing is queued, and no ticket is due or claimed.
     pub(crate) async fn settled(&self, notifications: i64) {
-        until("everything is settled", async || {
+        self.settled_within(PATIENCE, notifications).await;
+    }
+
+    /// The same for an ITSM that takes its time.
+    pub(crate) async fn settled_within(&self, patience: Duration, notifications: i64) {
+        until_within(patience, "everything is settled", async || {
             let heard: i64 = sqlx::query_scalar("SELECT coalesce(sum(deliveries), 0) FROM notifications")
                 .fetch_one(&self.pool)
                 .await
@@ -289,13 +294,17 @@ pub(crate) fn minutes_after(alert: &Alert, minutes: i64) -> Timestamp {
 }
 
 /// Asks again and again until the answer is there.
-pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, ask).await
+}
+
+async fn until_within<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(started.elapsed() < PATIENCE, "still not so: {what}");
+        assert!(started.elapsed() < patience, "still not so: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

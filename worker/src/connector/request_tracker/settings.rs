@@ -1,0 +1,288 @@
+//! `[targets.NAME.connector.request_tracker]`: what an operator writes, and what the connector makes of it.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use shared::settings::{SettingsError, list, secret};
+use url::Url;
+
+use super::super::http::{BasicSettings, Credentials, Fixed, base_url};
+use super::query::{FieldName, Id, quoted};
+use super::record::Statuses;
+
+/// One Request Tracker, version 5 or later.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestTrackerSettings {
+    /// Where its web interface lives, such as `https://rt.example.com`; `/REST/2.0` is appended.
+    pub base_url: String,
+    /// How to log in: exactly one of `auth.token` and `auth.basic`.
+    pub auth: AuthSettings,
+    /// The queue in which tickets are made.
+    pub queue: String,
+    /// The custom field of that queue by which tickets are found again. Default `Azure Alert Id`.
+    #[serde(default = "azure_alert_id")]
+    pub key_field: String,
+    /// What a ticket is set to when its alert is resolved. Default `resolved`.
+    #[serde(default = "resolved")]
+    pub resolved_status: String,
+    /// What a ticket is set to that is worked on again. Default `open`.
+    #[serde(default = "open")]
+    pub open_status: String,
+    /// What a ticket is set to that was made twice. Default `rejected`.
+    #[serde(default = "rejected")]
+    pub duplicate_status: String,
+    /// Statuses in which a ticket is not written to any more. Default `rejected`, `deleted`.
+    #[serde(default = "rejected_and_deleted", deserialize_with = "list")]
+    pub closed_statuses: Vec<String>,
+    /// Sends the credentials over plain HTTP to a host that is not this machine. Default `false`.
+    #[serde(default)]
+    pub danger_allow_http: bool,
+    /// How configuration items, which are assets, are found.
+    #[serde(default)]
+    pub ci: CiSettings,
+}
+
+/// The user of the integration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthSettings {
+    /// An authentication token, made on the user's page of settings.
+    Token(TokenSettings),
+    /// A user's name and password.
+    Basic(BasicSettings),
+}
+
+/// An authentication token.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSettings {
+    /// The token, or `value_file`.
+    pub value: Option<SecretString>,
+    /// A file that holds the token.
+    pub value_file: Option<PathBuf>,
+}
+
+/// Ways to find an asset, tried in this order: by Azure resource id, by name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CiSettings {
+    /// The catalog with the assets; empty binds none. Default empty.
+    pub catalog: String,
+    /// The custom field of that catalog with the Azure resource id; empty turns this way off.
+    /// Default `ARM Resource Id`.
+    pub arm_id_field: String,
+    /// Whether an asset is also found by its name. Default `true`.
+    pub by_name: bool,
+    /// Id of the asset of a ticket for which none is found; empty for none. Default empty.
+    pub default: String,
+}
+
+impl Default for CiSettings {
+    fn default() -> Self {
+        let arm_id_field = "ARM Resource Id".to_owned();
+        Self { catalog: String::new(), arm_id_field, by_name: true, default: String::new() }
+    }
+}
+
+/// Checked settings: nothing in them needs a second look.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) base_url: Url,
+    pub(super) queue: String,
+    pub(super) key_field: FieldName,
+    pub(super) statuses: Statuses,
+    pub(super) assets: Assets,
+}
+
+#[derive(Debug)]
+pub(super) struct Assets {
+    pub(super) catalog: Option<String>,
+    pub(super) arm_id_field: Option<FieldName>,
+    pub(super) by_name: bool,
+    pub(super) default: Option<Id>,
+}
+
+impl RequestTrackerSettings {
+    /// The desk and who works there; `name` is the path of these settings, for messages.
+    pub(super) fn check(self, name: &str) -> Result<(Desk, Credentials), SettingsError> {
+        let base_url = base_url(name, &self.base_url, self.danger_allow_http)?;
+        let statuses = Statuses {
+            resolved: self.resolved_status,
+            open: self.open_status,
+            duplicate: self.duplicate_status,
+            closed: self.closed_statuses,
+        };
+        statuses.check(name)?;
+        let desk = Desk {
+            base_url,
+            queue: text(&format!("{name}.queue"), self.queue)?,
+            key_field: field(&format!("{name}.key_field"), &self.key_field)?,
+            statuses,
+            assets: self.ci.check(&format!("{name}.ci"))?,
+        };
+        Ok((desk, self.auth.check(&format!("{name}.auth"))?))
+    }
+}
+
+impl AuthSettings {
+    fn check(self, name: &str) -> Result<Credentials, SettingsError> {
+        match self {
+            Self::Token(token) => {
+                let name = format!("{name}.token.value");
+                let value = secret(&name, token.value, token.value_file)?;
+                Ok(Credentials::Fixed(Fixed::token(&name, "token", &value)?))
+            }
+            Self::Basic(basic) => basic.check(&format!("{name}.basic")),
+        }
+    }
+}
+
+impl Statuses {
+    /// Each status means one thing: a ticket that is set to one must be read as what it was set to.
+    fn check(&self, name: &str) -> Result<(), SettingsError> {
+        let is = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+        let closed = |status: &str| self.closed.iter().any(|closed| is(closed, status));
+        let wrong = match () {
+            () if [&self.resolved, &self.open, &self.duplicate].iter().any(|status| status.is_empty()) => {
+                "one of resolved_status, open_status and duplicate_status is empty: name a status of the life cycle"
+            }
+            () if is(&self.open, &self.resolved) || is(&self.open, &self.duplicate) => {
+                "open_status is one of the others, too: a ticket that is worked on needs a status of its own"
+            }
+            () if closed(&self.open) || closed(&self.resolved) => {
+                "closed_statuses has the open or the resolved one: such tickets could never be reopened"
+            }
+            () if !closed(&self.duplicate) && !is(&self.duplicate, &self.resolved) => {
+                "duplicate_status is neither one of closed_statuses nor resolved_status: it would stay open"
+            }
+            () => return Ok(()),
+        };
+        Err(SettingsError::Invalid(format!("{name}: {wrong}")))
+    }
+}
+
+impl CiSettings {
+    fn check(self, name: &str) -> Result<Assets, SettingsError> {
+        let catalog = Some(self.catalog).filter(|catalog| !catalog.is_empty());
+        let default = Some(self.default).filter(|id| !id.is_empty()).map(|id| Id::parse(&id)).transpose();
+        Ok(Assets {
+            catalog: catalog.map(|catalog| text(&format!("{name}.catalog"), catalog)).transpose()?,
+            arm_id_field: match self.arm_id_field.as_str() {
+                "" => None,
+                given => Some(field(&format!("{name}.arm_id_field"), given)?),
+            },
+            by_name: self.by_name,
+            default: default.map_err(|error| SettingsError::Invalid(format!("{name}.default: {error}")))?,
+        })
+    }
+}
+
+fn text(key: &str, text: String) -> Result<String, SettingsError> {
+    match quoted(&text) {
+        Some(_) => Ok(text),
+        None => Err(SettingsError::Invalid(format!(
+            "{key} {text:?} cannot be a name: give it as Request Tracker shows it"
+        ))),
+    }
+}
+
+fn field(key: &str, name: &str) -> Result<FieldName, SettingsError> {
+    FieldName::parse(name).ok_or_else(|| {
+        SettingsError::Invalid(format!("{key}: {name:?} cannot be the name of a custom field in a search"))
+    })
+}
+
+fn azure_alert_id() -> String {
+    "Azure Alert Id".to_owned()
+}
+
+fn resolved() -> String {
+    "resolved".to_owned()
+}
+
+fn open() -> String {
+    "open".to_owned()
+}
+
+fn rejected() -> String {
+    "rejected".to_owned()
+}
+
+fn rejected_and_deleted() -> Vec<String> {
+    vec![rejected(), "deleted".to_owned()]
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    pub(in super::super) fn desk() -> Desk {
+        read(json!({})).unwrap()
+    }
+
+    fn read(change: Value) -> Result<Desk, String> {
+        let mut settings = json!({
+            "base_url": "https://rt.example.com",
+            "auth": {"token": {"value": "1-2-3"}},
+            "queue": "Azure Alerts",
+        });
+        for (key, value) in change.as_object().unwrap() {
+            settings[key] = value.clone();
+        }
+        let settings: RequestTrackerSettings =
+            serde_json::from_value(settings).map_err(|error| error.to_string())?;
+        settings.check("t.request_tracker").map(|(desk, _)| desk).map_err(|error| error.to_string())
+    }
+
+    fn refuse(change: Value, expected: &str) {
+        let error = read(change).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_file_reads_as_documented() {
+        let file = r#"
+            base_url = "https://rt.example.com"
+            queue = "Azure Alerts"
+            closed_statuses = "rejected, deleted, closed"
+            [auth.token]
+            value = "1-2-3"
+            [ci]
+            catalog = "Azure CIs"
+            default = "12"
+        "#;
+        let settings: RequestTrackerSettings = shared::settings::load(file, None).unwrap();
+        let (desk, _) = settings.check("t").unwrap();
+        assert_eq!(desk.statuses.closed, ["rejected", "deleted", "closed"]);
+        assert_eq!(desk.assets.catalog.as_deref(), Some("Azure CIs"));
+        assert_eq!(desk.assets.default.as_ref().map(Id::as_str), Some("12"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        refuse(
+            json!({"base_url": "http://example.com"}),
+            "t.request_tracker.base_url would send credentials",
+        );
+        refuse(json!({"queu": "x"}), "queu");
+        refuse(json!({"queue": ""}), "t.request_tracker.queue");
+        refuse(json!({"key_field": "a}b"}), "t.request_tracker.key_field");
+        refuse(json!({"auth": {"token": {}}}), "t.request_tracker.auth.token.value");
+        refuse(json!({"auth": {"basic": {"username": "u"}}}), "t.request_tracker.auth.basic.password");
+        refuse(json!({"ci": {"default": "x"}}), "t.request_tracker.ci.default");
+        refuse(json!({"ci": {"arm_id_field": "'"}}), "t.request_tracker.ci.arm_id_field");
+    }
+
+    #[test]
+    fn a_status_means_one_thing() {
+        refuse(json!({"open_status": "Resolved"}), "open_status");
+        refuse(json!({"open_status": ""}), "is empty");
+        refuse(json!({"closed_statuses": ["resolved"]}), "closed_statuses");
+        refuse(json!({"duplicate_status": "stalled"}), "duplicate_status");
+        assert!(read(json!({"duplicate_status": "resolved"})).is_ok());
+    }
+}

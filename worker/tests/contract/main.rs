@@ -1,0 +1,46 @@
+//! One contract for every connector: the same cases against each product, and a table of them in the documentation.
+//!
+//! Those for Request Tracker need a real one, and so the feature `real-itsm`: `make test-real`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed preparation ends its test"
+)]
+
+mod cases;
+mod desk;
+#[macro_use]
+mod list;
+#[cfg(feature = "real-itsm")]
+mod request_tracker;
+mod servicenow;
+mod table;
+
+/// Writes a test for each case, and lists the cases for the table.
+macro_rules! contract {
+    ($($case:ident: [$($impossible:literal),*];)*) => {
+        /// Every case, and the products that have no means for it.
+        const CASES: &[(&str, &[&str])] = &[$((stringify!($case), &[$($impossible),*])),*];
+
+        mod servicenow_keeps {
+            $(#[tokio::test]
+            async fn $case() {
+                let desk = crate::servicenow::ServiceNowDesk::open().await;
+                crate::desk::judge("ServiceNow", &[$($impossible),*], crate::cases::$case(&desk).await);
+            })*
+        }
+
+        #[cfg(feature = "real-itsm")]
+        mod request_tracker_keeps {
+            $(#[tokio::test]
+            async fn $case() {
+                let desk = crate::request_tracker::RealDesk::open().await;
+                crate::desk::judge("Request Tracker", &[$($impossible),*], crate::cases::$case(&desk).await);
+            })*
+        }
+    };
+}
+
+for_every_case!(contract);
