@@ -7,6 +7,7 @@ mod evidence;
 mod faults;
 mod gauges;
 mod judge;
+mod notice;
 mod outage;
 mod overload;
 mod record;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::judge::Said;
-use crate::traffic::Notice;
+use crate::notice::Notice;
 
 /// Appends to a file whatever happens, and knows nothing of the system that is judged by it.
 #[derive(Debug)]

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use azure_simulator::alerts::{Alert, AlertRule, Kind};
+use azure_simulator::alerts::{AlertRule, Kind};
 use azure_simulator::sender::{Credentials, Outcome, Retries, Sender, TokenSource};
-use bytes::Bytes;
 use jiff::Timestamp;
 use stack::Description;
 use tokio::task::JoinSet;
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::judge::{Condition, Expected, Said, by_subject, end_of_alert};
+use crate::notice::Notice;
 use crate::record::{Record, said};
 
 mod story;
@@ -27,44 +27,11 @@ const LAST_WORD_LIMIT: Duration = Duration::from_secs(120);
 /// Last words under way at once: Azure sends from many machines, an ingest is one.
 const LAST_WORDS_AT_ONCE: usize = 32;
 
-/// One notification.
-#[derive(Debug, Clone)]
-pub(crate) struct Notice {
-    pub(crate) subject: u64,
-    /// The firing that it is about.
-    pub(crate) alert: Alert,
-    pub(crate) condition: Condition,
-    /// When it fired, or through when it is resolved.
-    pub(crate) at: Timestamp,
-}
-
 /// Sends and notes what becomes of it.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     senders: Vec<Sender>,
     record: Record,
-}
-
-impl Notice {
-    /// As the ledger writes it.
-    pub(crate) fn alert_id(&self) -> String {
-        self.alert.alert_id().to_lowercase()
-    }
-
-    pub(crate) fn condition_name(&self) -> &'static str {
-        match self.condition {
-            Condition::Fired => "Fired",
-            Condition::Resolved => "Resolved",
-        }
-    }
-
-    fn body(&self) -> Bytes {
-        match self.condition {
-            Condition::Fired => self.alert.fired(),
-            // A kind that never resolves is never told to: its stories have no such notification.
-            Condition::Resolved => self.alert.resolved(self.at).unwrap_or_else(|| self.alert.fired()),
-        }
-    }
 }
 
 impl Traffic {

@@ -4,30 +4,20 @@
 //! failure, and when a token names a key that nobody knows: at most once per interval, so that a flood of forged
 //! tokens does not become a flood of fetches. What was fetched last stays until a fetch succeeds.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use backon::{BackoffBuilder, ExponentialBuilder};
-use jsonwebtoken::DecodingKey;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::metadata::MetadataError;
+use super::metadata::{KeySet, MetadataError};
 
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
-
-/// What a tenant publishes for tokens of one version.
-#[derive(Debug)]
-pub struct KeySet {
-    pub issuer: String,
-    /// By key id.
-    pub keys: HashMap<String, DecodingKey>,
-}
 
 /// The keys as known now, and the way to newer ones.
 #[derive(Debug)]

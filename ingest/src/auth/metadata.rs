@@ -14,7 +14,6 @@ use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
 
-use super::keys::KeySet;
 use super::token::Version;
 
 /// RFC 7518, section 3.3, asks for 2048 bits at least; nothing verifies with more than 8192.
@@ -28,6 +27,14 @@ pub struct Metadata {
     authority: Url,
     tenant_id: Uuid,
     version: Version,
+}
+
+/// What a tenant publishes for tokens of one version.
+#[derive(Debug)]
+pub struct KeySet {
+    pub issuer: String,
+    /// By key id.
+    pub keys: HashMap<String, DecodingKey>,
 }
 
 /// What an answer of the identity provider may cost.

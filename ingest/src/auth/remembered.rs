@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use super::keys::{KeyRing, KeySet};
+use super::keys::KeyRing;
+use super::metadata::KeySet;
 use super::trust::Trust;
 
 /// What a good token grants, and how long that may be believed.

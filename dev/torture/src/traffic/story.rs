@@ -8,8 +8,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use super::{Notice, rule};
+use super::rule;
 use crate::judge::Condition;
+use crate::notice::Notice;
 
 /// Subjects are counted from here, so that no rule's name is the beginning of another's.
 pub(crate) const FIRST_SUBJECT: u64 = 1_000_000;

@@ -1,6 +1,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jsonwebtoken::DecodingKey;
+
 use super::*;
 
 const SCHEDULE: Schedule =
