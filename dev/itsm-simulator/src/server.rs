@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::control::{self, Bench};
 use crate::product::Product;
+use crate::request_tracker::RequestTracker;
 use crate::servicenow::ServiceNow;
 use crate::settings::Settings;
 
@@ -27,6 +28,7 @@ pub struct Running {
     serving: TaskTracker,
     clock: Arc<Clock>,
     servicenow: ServiceNow,
+    request_tracker: RequestTracker,
 }
 
 /// The simulator cannot serve at the address.
@@ -49,7 +51,9 @@ impl ItsmSimulator {
         let bound = listener.local_addr().map_err(failed)?;
         let clock = Arc::new(Clock::default());
         let servicenow = ServiceNow::new(settings.servicenow, settings.seed, clock.clone());
-        let products: Vec<Arc<dyn Product>> = vec![Arc::new(servicenow.clone())];
+        let request_tracker = RequestTracker::new(settings.request_tracker, settings.seed, clock.clone());
+        let products: Vec<Arc<dyn Product>> =
+            vec![Arc::new(servicenow.clone()), Arc::new(request_tracker.clone())];
         let bench = Data::new(Bench { products, clock: clock.clone() });
         let server = HttpServer::new(move || {
             let products = bench.products.clone();
@@ -75,7 +79,7 @@ impl ItsmSimulator {
             }
         });
         serving.close();
-        Ok(Running { address: bound, handle, serving, clock, servicenow })
+        Ok(Running { address: bound, handle, serving, clock, servicenow, request_tracker })
     }
 }
 
@@ -88,6 +92,11 @@ impl Running {
     /// The ServiceNow instance, for control without HTTP.
     pub fn servicenow(&self) -> &ServiceNow {
         &self.servicenow
+    }
+
+    /// The Request Tracker, for control without HTTP.
+    pub fn request_tracker(&self) -> &RequestTracker {
+        &self.request_tracker
     }
 
     /// The clock of all products.

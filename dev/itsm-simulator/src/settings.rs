@@ -5,7 +5,7 @@ use std::path::Path;
 use config::{Config, ConfigError, Environment, File};
 use serde::{Deserialize, Serialize};
 
-use crate::servicenow;
+use crate::{request_tracker, servicenow};
 
 /// What the simulator starts with. Every key can be given as `ITSM_SIMULATOR__SECTION__KEY`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -17,11 +17,18 @@ pub struct Settings {
     pub seed: u64,
     /// The simulated ServiceNow instance.
     pub servicenow: servicenow::Settings,
+    /// The simulated Request Tracker.
+    pub request_tracker: request_tracker::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { workers: 2, seed: 1, servicenow: servicenow::Settings::default() }
+        Self {
+            workers: 2,
+            seed: 1,
+            servicenow: servicenow::Settings::default(),
+            request_tracker: request_tracker::Settings::default(),
+        }
     }
 }
 

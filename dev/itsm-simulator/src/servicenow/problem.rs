@@ -1,13 +1,13 @@
 //! Every refusal of the Table API in one table: status, message and detail of its error object.
 
 use actix_web::http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::incident::Refusal;
 use super::instance::WriteError;
 use super::rate::Ruling;
 use crate::answer::Answer;
-use crate::fault::Ending;
+use crate::ending::Manner;
 
 #[derive(Debug)]
 pub(super) enum Problem {
@@ -66,29 +66,11 @@ impl Problem {
     }
 }
 
-/// What a fault makes of an answer.
-pub(super) fn ending(ending: Ending) -> Answer {
-    match ending {
-        Ending::Reset => Answer::hangup(),
-        Ending::HtmlPage => Answer::html(
-            StatusCode::OK,
-            "<!DOCTYPE html><html><title>Hibernating Instance</title><body>The instance sleeps.</body></html>",
-        ),
-        Ending::ErrorInSuccess { message } => failure(StatusCode::OK, &message, None),
-        Ending::Answer { status, body, retry_after_s } => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let answer = match body {
-                Some(Value::String(page)) => Answer::html(status, &page),
-                Some(body) => Answer::json(status, body),
-                None => failure(status, status.canonical_reason().unwrap_or("Failure"), None),
-            };
-            match retry_after_s {
-                Some(seconds) => answer.with("Retry-After", seconds.to_string()),
-                None => answer,
-            }
-        }
-    }
-}
+/// How the instance fails when a fault says so.
+pub(super) const MANNER: Manner = Manner {
+    page: "<!DOCTYPE html><html><title>Hibernating Instance</title><body>The instance sleeps.</body></html>",
+    failure: |status, message| failure(status, message, None),
+};
 
 fn rate_limited(ruling: Ruling) -> Answer {
     let detail = format!("Rate limit of {} requests per hour for Table API exceeded", ruling.limit);

@@ -1,27 +1,25 @@
 //! The HTTP face: `/oauth_token.do` and `/api/now/table/…`.
 
-use std::time::Duration;
-
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName};
-use actix_web::web::{self, Bytes, Data, PayloadConfig, Query, ServiceConfig};
+use actix_web::web::{self, Bytes, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::ServiceNow;
 use super::access::{grant, is_authentic, issue, not_a_form};
 use super::operation::{Asked, Target, act};
 use super::parameters::Parameters;
-use super::problem::{Problem, ending};
+use super::problem::{MANNER, Problem};
 use crate::answer::{Answer, Body};
-use crate::fault::{Blow, Call, Strike};
+use crate::ending::suffer;
+use crate::fault::{Call, Strike};
+use crate::request::{header, pairs};
 
 /// `glide.rest.max_content_length`.
 const BODY_LIMIT: usize = 10 << 20;
 /// The length that careful clients keep to; the product's own limit depends on its proxies.
 const URL_LIMIT: usize = 2048;
 const PREFIX: &str = "/servicenow";
-
-type Pairs = Vec<(String, String)>;
 
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(
@@ -34,11 +32,11 @@ pub(super) fn routes(app: &mut ServiceConfig) {
 
 async fn token(request: HttpRequest, body: Bytes, servicenow: Data<ServiceNow>) -> HttpResponse {
     let strike = servicenow.arrives(&request, "oauth_token.do", "token");
-    if let Some(answer) = suffer(strike.before).await {
+    if let Some(answer) = suffer(strike.before, MANNER).await {
         return answer.into_response();
     }
     let answer = servicenow.grant(&request, &body);
-    match suffer(strike.after).await {
+    match suffer(strike.after, MANNER).await {
         Some(instead) => instead.into_response(),
         None => answer.into_response(),
     }
@@ -48,23 +46,15 @@ async fn table(request: HttpRequest, body: Bytes, servicenow: Data<ServiceNow>) 
     let path = request.path().strip_prefix(PREFIX).unwrap_or_default();
     let Some(target) = Target::parse(path) else { return Problem::NoResource.answer().into_response() };
     let mut strike = servicenow.arrives(&request, &target.table, target.operation(request.method()));
-    if let Some(answer) = suffer(std::mem::take(&mut strike.before)).await {
+    if let Some(answer) = suffer(std::mem::take(&mut strike.before), MANNER).await {
         return answer.into_response();
     }
     let mut answer = servicenow.answer(&request, target, body, &strike).unwrap_or_else(Problem::answer);
     if header(&request, &HeaderName::from_static("x-no-response-body")) == Some("true") {
         answer.body = Body::Empty;
     }
-    let answer = suffer(strike.after).await.unwrap_or_else(|| servicenow.dressed(answer));
+    let answer = suffer(strike.after, MANNER).await.unwrap_or_else(|| servicenow.dressed(answer));
     answer.into_response()
-}
-
-/// Waits as long as a fault says; the answer is the one that the client gets instead.
-async fn suffer(blow: Blow) -> Option<Answer> {
-    if blow.delay > Duration::ZERO {
-        tokio::time::sleep(blow.delay).await;
-    }
-    blow.ending.map(ending)
 }
 
 impl ServiceNow {
@@ -149,12 +139,4 @@ fn asked(request: &HttpRequest, target: Target, body: Bytes) -> Result<Asked, Pr
         body,
         base: format!("{}://{}{PREFIX}", connection.scheme(), connection.host()),
     })
-}
-
-fn pairs(encoded: &str) -> Option<Pairs> {
-    Query::<Pairs>::from_query(encoded).ok().map(Query::into_inner)
-}
-
-fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok()
 }

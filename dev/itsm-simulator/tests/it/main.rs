@@ -11,6 +11,8 @@ mod records;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod request_tracker;
+#[cfg(test)]
 mod search;
 #[cfg(test)]
 mod world;

@@ -1,0 +1,90 @@
+//! Request Tracker under the control plane.
+
+use actix_web::web::{Data, ServiceConfig};
+use serde_json::{Value, json};
+
+use super::asset::CiSeed;
+use super::desk::WriteError;
+use super::settings::Switches;
+use super::ticket::{PersonalChange, Ticket};
+use super::{RequestTracker, rest_api};
+use crate::calls::Calls;
+use crate::fault::Faults;
+use crate::product::{ControlError, Product, TicketQuery};
+
+/// Tickets on one page unless fewer are asked for.
+const PAGE: usize = 1000;
+
+impl Product for RequestTracker {
+    fn name(&self) -> &'static str {
+        "request-tracker"
+    }
+
+    fn routes(&self, app: &mut ServiceConfig) {
+        app.app_data(Data::new(self.clone())).configure(rest_api::routes);
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    fn calls(&self) -> &Calls {
+        &self.inner.calls
+    }
+
+    fn settings(&self) -> Result<Value, ControlError> {
+        Ok(serde_json::to_value(self.switches())?)
+    }
+
+    fn configure(&self, settings: Value) -> Result<(), ControlError> {
+        let switches: Switches = serde_json::from_value(settings)?;
+        Self::configure(self, switches);
+        Ok(())
+    }
+
+    fn seed_cis(&self, seeds: Value) -> Result<Value, ControlError> {
+        let seeds: Vec<CiSeed> = serde_json::from_value(seeds)?;
+        let ids: Vec<u64> =
+            seeds.into_iter().map(|seed| self.seed_ci(seed)).collect::<Result<_, _>>().map_err(refused)?;
+        Ok(json!({ "ids": ids }))
+    }
+
+    /// A ticket's number is its id, and its correlation id the value of the first custom field.
+    fn tickets(&self, wanted: &TicketQuery) -> Result<Value, ControlError> {
+        let found: Vec<Ticket> = match (&wanted.number, &wanted.correlation_id) {
+            (Some(number), _) => Vec::from_iter(self.ticket(parse(number)?)),
+            (None, Some(key)) => self.tickets_of(key),
+            (None, None) => Self::tickets(self),
+        };
+        let limit = wanted.limit.unwrap_or(PAGE).min(PAGE);
+        let page: Vec<&Ticket> = found.iter().skip(wanted.offset).take(limit).collect();
+        Ok(json!({ "total": found.len(), "offset": wanted.offset, "tickets": page }))
+    }
+
+    fn change_ticket(&self, id: &str, change: Value) -> Result<Value, ControlError> {
+        let change: PersonalChange = serde_json::from_value(change)?;
+        let ticket = self.change_as_person(parse(id)?, change).map_err(refused)?;
+        Ok(serde_json::to_value(ticket)?)
+    }
+
+    fn revoke_tokens(&self) {
+        Self::revoke_tokens(self);
+    }
+
+    fn summary(&self) -> Result<Value, ControlError> {
+        Ok(serde_json::to_value(Self::summary(self))?)
+    }
+
+    fn reset(&self) {
+        Self::reset(self);
+    }
+}
+
+fn parse(id: &str) -> Result<u64, ControlError> {
+    id.parse()
+        .map_err(|_| ControlError::Refused(format!("{id} is not the id of a ticket, which is a number")))
+}
+
+fn refused(error: WriteError) -> ControlError {
+    ControlError::Refused(error.to_string())
+}

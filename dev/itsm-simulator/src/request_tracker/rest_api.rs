@@ -1,0 +1,71 @@
+//! The HTTP face: `/REST/2.0/…`.
+
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
+use actix_web::web::{self, Bytes, Data, PayloadConfig, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::RequestTracker;
+use super::access::is_authentic;
+use super::operation::{Asked, Target, act};
+use super::problem::{MANNER, Problem};
+use crate::answer::Answer;
+use crate::ending::suffer;
+use crate::fault::{Call, Strike};
+use crate::request::{header, pairs};
+
+const BODY_LIMIT: usize = 10 << 20;
+const PREFIX: &str = "/request-tracker/REST/2.0";
+
+pub(super) fn routes(app: &mut ServiceConfig) {
+    app.service(
+        web::scope(PREFIX).app_data(PayloadConfig::new(BODY_LIMIT)).default_service(web::to(resource)),
+    );
+}
+
+async fn resource(request: HttpRequest, body: Bytes, tracker: Data<RequestTracker>) -> HttpResponse {
+    let path = request.match_info().unprocessed().to_owned();
+    let target = Target::parse(&path);
+    let mut strike = tracker.arrives(&request, &path, &target);
+    if let Some(answer) = suffer(std::mem::take(&mut strike.before), MANNER).await {
+        return answer.into_response();
+    }
+    let answer = tracker.answer(&request, target, body, &strike).unwrap_or_else(Problem::answer);
+    suffer(strike.after, MANNER).await.unwrap_or(answer).into_response()
+}
+
+impl RequestTracker {
+    fn arrives(&self, request: &HttpRequest, path: &str, target: &Target) -> Strike {
+        let operation = target.operation(request.method());
+        self.inner.calls.count(operation, request.headers().contains_key(COOKIE));
+        let table = path.split('/').find(|part| !part.is_empty()).unwrap_or_default();
+        self.inner.faults.strike(&Call { method: request.method().as_str(), table, operation })
+    }
+
+    /// A fault that expires the token refuses only the calls that it hits: nobody could get a new
+    /// token through the API, so a lasting one would end every test.
+    fn answer(
+        &self,
+        request: &HttpRequest,
+        target: Target,
+        body: Bytes,
+        strike: &Strike,
+    ) -> Result<Answer, Problem> {
+        let now = self.now();
+        let mut desk = self.desk();
+        if strike.token_expired || !is_authentic(header(request, &AUTHORIZATION), &desk) {
+            return Err(Problem::Unauthorized);
+        }
+        let parameters = pairs(request.query_string())
+            .ok_or_else(|| Problem::BadRequest("the parameters of the URL are not encoded".to_owned()))?;
+        let connection = request.connection_info();
+        let asked = Asked {
+            method: request.method().clone(),
+            target,
+            parameters,
+            content_type: header(request, &CONTENT_TYPE).map(str::to_owned),
+            body,
+            base: format!("{}://{}{PREFIX}", connection.scheme(), connection.host()),
+        };
+        act(&mut desk, &asked, strike, now)
+    }
+}
