@@ -186,7 +186,7 @@ impl Desk {
             return "Link already exists".to_owned();
         }
         let what = match &link {
-            Link::Asset { id } => format!("Asset {id}"),
+            Link::Asset { id } => format!("URI asset:{id}"),
             Link::Ticket { id } => format!("Ticket {id}"),
             Link::External { uri } => format!("URI {uri}"),
         };
