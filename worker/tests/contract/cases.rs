@@ -201,6 +201,16 @@ pub(crate) async fn finds_later_what_a_search_does_not_show_yet(desk: &dyn Desk)
     Possible::Yes
 }
 
+pub(crate) async fn does_not_believe_a_search_that_forgets_its_condition(desk: &dyn Desk) -> Possible {
+    made(desk).await;
+    needs!(desk.peculiar(Peculiarity::SearchLies).await);
+    let find = desk.connector().find(&key(desk, 2)).await.unwrap_err();
+    assert!(matches!(find, ConnectorError::Rejected(_)), "{find}");
+    let check = desk.connector().check().await.unwrap_err();
+    assert!(matches!(check, ConnectorError::Rejected(_)), "{check}");
+    Possible::Yes
+}
+
 pub(crate) async fn reports_a_missing_permission_as_a_refusal(desk: &dyn Desk) -> Possible {
     let item = made(desk).await;
     needs!(desk.peculiar(Peculiarity::MayNotWrite).await);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use itsm_simulator::{Effect, Fault};
 use worker::connector::{Change, Connector, Draft, WorkItem};
 
 /// A product, or a simulator of it, with an integration user and nothing in it.
@@ -84,6 +85,8 @@ pub(crate) enum Trouble {
 pub(crate) enum Peculiarity {
     /// A search does not find what is younger than an hour.
     SearchLags,
+    /// A search ignores the condition on the key.
+    SearchLies,
     /// The user may not write notes.
     MayNotWrite,
     /// Resolving needs a field that we do not send.
@@ -105,6 +108,22 @@ pub(crate) fn judge(product: &str, impossible: &[&str], outcome: Possible) {
     match outcome {
         Possible::Yes => assert!(!impossible.contains(&product), "{product} has the means for it"),
         Possible::No(why) => assert!(impossible.contains(&product), "{product} left it out: {why}"),
+    }
+}
+
+/// The same trouble of every simulated product.
+pub(crate) fn fault(trouble: Trouble) -> Fault {
+    let status = |status, retry_after_s| Effect::Answer { status, body: None, retry_after_s };
+    match trouble {
+        Trouble::LostBefore => Fault::new(Effect::Reset),
+        Trouble::LostAfter => Fault::new(Effect::Reset).after_write(),
+        Trouble::Page => Fault::new(Effect::HtmlPage),
+        Trouble::ErrorInSuccess => {
+            Fault::new(Effect::ErrorInSuccess { message: "Transaction cancelled".to_owned() })
+        }
+        Trouble::ServerError => Fault::new(status(500, None)),
+        Trouble::Throttled => Fault::new(status(429, Some(7))),
+        Trouble::LoginExpired => Fault::new(Effect::TokenExpired),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One contract for every connector: the same cases against each product, and a table of them in the documentation.
 //!
-//! Those for Request Tracker need a real one, and so the feature `real-itsm`: `make test-real`.
+//! The real Request Tracker needs the feature `real-itsm`: `make test-real`.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@ mod desk;
 #[macro_use]
 mod list;
 #[cfg(feature = "real-itsm")]
+mod real_request_tracker;
 mod request_tracker;
 mod servicenow;
 mod table;
@@ -32,12 +33,21 @@ macro_rules! contract {
             })*
         }
 
-        #[cfg(feature = "real-itsm")]
         mod request_tracker_keeps {
             $(#[tokio::test]
             async fn $case() {
-                let desk = crate::request_tracker::RealDesk::open().await;
+                let desk = crate::request_tracker::RequestTrackerDesk::open().await;
                 crate::desk::judge("Request Tracker", &[$($impossible),*], crate::cases::$case(&desk).await);
+            })*
+        }
+
+        #[cfg(feature = "real-itsm")]
+        mod real_request_tracker_keeps {
+            $(#[tokio::test]
+            async fn $case() {
+                let desk = crate::real_request_tracker::RealDesk::open().await;
+                let outcome = crate::cases::$case(&desk).await;
+                crate::desk::judge("Request Tracker, real", &[$($impossible),*], outcome);
             })*
         }
     };

@@ -1,155 +1,152 @@
-//! The real Request Tracker of this test run as a desk of the contract, and what only it can show.
+//! The simulated Request Tracker as a desk of the contract.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
-use stack::Proxy;
-use stack::request_tracker::{CATALOG, KEY_FIELD, OTHER_QUEUE, QUEUE, RESOURCE_FIELD};
-use stack::testing::TestRequestTracker;
-use url::Url;
-use uuid::Uuid;
+use itsm_simulator::request_tracker::{CiSeed, Happening, Link, PersonalChange, Right, Switches, Ticket};
+use itsm_simulator::{Effect, Fault, ItsmSimulator, Running, Settings};
+use serde_json::json;
 use worker::connector::request_tracker::{RequestTracker, RequestTrackerSettings};
-use worker::connector::{Connector, ConnectorError, WorkItem};
+use worker::connector::{Connector, WorkItem};
 
-use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, draft};
+use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, fault};
 
-/// A real server takes seconds when several tests ask at once.
-const DEADLINE: Duration = Duration::from_secs(60);
-/// Long enough for a ticket to be made, and not too long to wait for an answer that never comes.
-const SHORT_DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(10);
+const KEY_FIELD: &str = "Azure Alert Id";
 
-pub(crate) struct RealDesk {
-    tracker: TestRequestTracker,
+pub(crate) struct RequestTrackerDesk {
+    simulator: Running,
     connector: RequestTracker,
-    mark: String,
 }
 
-impl RealDesk {
+impl RequestTrackerDesk {
     pub(crate) async fn open() -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        let tracker = TestRequestTracker::from_env().unwrap();
-        let connector = connector(&tracker, &tracker.access().token, DEADLINE);
-        Self { tracker, connector, mark: format!("-{}", Uuid::now_v7().simple()) }
+        let settings = Settings::default();
+        let token = settings.request_tracker.token.clone();
+        let simulator = ItsmSimulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let settings: RequestTrackerSettings = serde_json::from_value(json!({
+            "base_url": format!("{}/request-tracker", simulator.base_url()),
+            "auth": {"token": {"value": token}},
+            "queue": "Azure Alerts",
+            "ci": {"catalog": "Azure CIs"},
+        }))
+        .unwrap();
+        let connector = RequestTracker::new("desk", settings, DEADLINE).unwrap();
+        Self { simulator, connector }
+    }
+
+    fn switch(&self, change: impl FnOnce(&mut Switches)) -> Possible {
+        let mut switches = self.simulator.request_tracker().switches();
+        change(&mut switches);
+        self.simulator.request_tracker().configure(switches);
+        Possible::Yes
+    }
+
+    fn inject(&self, fault: Fault) -> Possible {
+        self.simulator.request_tracker().inject(fault).unwrap();
+        Possible::Yes
     }
 }
 
-/// A connector for one of the users.
-fn connector(tracker: &TestRequestTracker, token: &str, deadline: Duration) -> RequestTracker {
-    RequestTracker::new("desk", settings(&tracker.access().base_url, token), deadline).unwrap()
-}
-
-fn settings(base_url: &str, token: &str) -> RequestTrackerSettings {
-    serde_json::from_value(json!({
-        "base_url": base_url,
-        "auth": {"token": {"value": token}},
-        "queue": QUEUE,
-        "key_field": KEY_FIELD,
-        "ci": {"catalog": CATALOG, "arm_id_field": RESOURCE_FIELD},
-    }))
-    .unwrap()
-}
-
 #[async_trait]
-impl Desk for RealDesk {
+impl Desk for RequestTrackerDesk {
     fn connector(&self) -> &dyn Connector {
         &self.connector
     }
 
-    fn mark(&self) -> &str {
-        &self.mark
-    }
-
     async fn held(&self) -> Vec<Held> {
-        let query = format!("'CF.{{{KEY_FIELD}}}' LIKE '{}'", self.mark);
-        let mut held = Vec::new();
-        for id in self.tracker.find_tickets(&query).await.unwrap() {
-            let ticket = self.tracker.ticket(id).await.unwrap();
-            held.push(as_held(&ticket, self.tracker.texts(id).await.unwrap()));
-        }
-        held
+        self.simulator.request_tracker().tickets().iter().map(held).collect()
     }
 
     async fn person(&self, item: &WorkItem, deed: Deed) -> Possible {
-        let id = item.id.parse().unwrap();
-        match deed {
-            Deed::Resolve => self.tracker.set_status(id, "resolved").await.unwrap(),
-            Deed::Close => self.tracker.set_status(id, "rejected").await.unwrap(),
-            Deed::Delete => self.tracker.set_status(id, "deleted").await.unwrap(),
-            Deed::MergeInto(other) => self.tracker.merge(id, other.id.parse().unwrap()).await.unwrap(),
-            Deed::Move => return Possible::No("the other queue is closed to the user, a test of its own"),
-        }
+        let change = match deed {
+            Deed::Resolve => PersonalChange::Resolve,
+            Deed::Close => PersonalChange::Reject,
+            Deed::Delete => PersonalChange::Delete,
+            Deed::MergeInto(other) => PersonalChange::Merge { into: other.id.parse().unwrap() },
+            Deed::Move => PersonalChange::Move { queue: "General".to_owned() },
+        };
+        self.simulator.request_tracker().change_as_person(item.id.parse().unwrap(), change).unwrap();
         Possible::Yes
     }
 
-    async fn once(&self, _call: Call, _trouble: Trouble) -> Possible {
-        Possible::No("a real server does not fail on demand")
+    async fn once(&self, call: Call, trouble: Trouble) -> Possible {
+        let operation = match call {
+            Call::Create => "create",
+            Call::Change => "comment",
+            Call::Read => "read",
+            Call::Search => "query_ticket",
+        };
+        self.inject(fault(trouble).on(operation).times(1))
     }
 
-    async fn peculiar(&self, _peculiarity: Peculiarity) -> Possible {
-        Possible::No("all tests share one server, whose set-up stays as it is")
+    async fn peculiar(&self, peculiarity: Peculiarity) -> Possible {
+        match peculiarity {
+            Peculiarity::SearchLags => self.inject(Fault::new(Effect::SearchLag { ms: 3_600_000 })),
+            Peculiarity::SearchLies => self.switch(|switches| switches.search_ignores_custom_fields = true),
+            Peculiarity::MayNotWrite => self.switch(|switches| {
+                switches.missing_rights.insert(Right::CommentOnTicket);
+            }),
+            Peculiarity::MandatoryField => Possible::No("a stock Request Tracker resolves without any"),
+            Peculiarity::TakesResolveBack => {
+                self.switch(|switches| switches.resolved_becomes = Some("open".to_owned()))
+            }
+        }
     }
 
     async fn seed_ci(&self, name: &str, arm_id: &str) -> String {
-        self.tracker.create_asset(name, arm_id).await.unwrap().to_string()
+        let seed = CiSeed { name: name.to_owned(), arm_id: arm_id.to_owned(), ..CiSeed::default() };
+        self.simulator.request_tracker().seed_ci(seed).unwrap().to_string()
     }
 }
 
-/// A ticket as people see it.
-fn as_held(ticket: &Value, texts: Vec<String>) -> Held {
-    let field = |name: &str| {
-        let fields = ticket["CustomFields"].as_array().unwrap();
-        let field = fields.iter().find(|field| field["name"] == name).unwrap();
-        field["values"][0].as_str().unwrap_or_default().to_owned()
-    };
-    let linked = |kind: &str| {
-        let links = ticket["_hyperlinks"].as_array().unwrap().iter();
-        let links = links.filter(move |link| link["ref"] == "refers-to" && link["type"] == kind);
-        links.map(|link| link["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
+#[tokio::test]
+async fn a_user_who_may_not_see_the_key_is_found_out_before_the_first_ticket() {
+    let desk = RequestTrackerDesk::open().await;
+    let switched = desk.switch(|switches| {
+        switches.missing_rights.insert(Right::SeeCustomField);
+    });
+    assert_eq!(switched, Possible::Yes);
+    let error = desk.connector.check().await.unwrap_err();
+    assert!(error.to_string().contains("grant SeeCustomField and ModifyCustomField"), "{error}");
+}
+
+#[tokio::test]
+async fn only_the_first_ticket_is_read_back() {
+    let desk = RequestTrackerDesk::open().await;
+    for number in 0..3 {
+        desk.connector.create(&crate::desk::draft(&format!("sx1-{number}"))).await.unwrap();
+    }
+    let calls = desk.simulator.request_tracker().calls();
+    assert_eq!(["create", "read", "query_ticket"].map(|operation| calls.of(operation)), [3, 1, 0]);
+}
+
+fn held(ticket: &Ticket) -> Held {
+    let texts = ticket.history.iter().filter_map(|event| match &event.what {
+        Happening::Created { content } | Happening::Commented { content } => Some(content.clone()),
+        Happening::Status { .. }
+        | Happening::Subject { .. }
+        | Happening::CustomField { .. }
+        | Happening::Linked { .. }
+        | Happening::Moved { .. }
+        | Happening::Merged { .. } => None,
+    });
+    let links = ticket.refers_to.iter();
     Held {
-        id: ticket["id"].to_string(),
-        key: field(KEY_FIELD),
-        summary: ticket["Subject"].as_str().unwrap().to_owned(),
-        texts,
-        ci: linked("asset").pop(),
-        links: linked("ticket"),
+        id: ticket.id.to_string(),
+        key: ticket.custom_field(KEY_FIELD).to_owned(),
+        summary: ticket.subject.clone(),
+        texts: texts.collect(),
+        ci: links.clone().find_map(|link| match link {
+            Link::Asset { id } => Some(id.to_string()),
+            Link::Ticket { .. } | Link::External { .. } => None,
+        }),
+        links: links
+            .filter_map(|link| match link {
+                Link::Ticket { id } => Some(id.to_string()),
+                Link::Asset { .. } | Link::External { .. } => None,
+            })
+            .collect(),
     }
-}
-
-#[tokio::test]
-async fn a_ticket_whose_creation_was_not_answered_is_found_again() {
-    let tracker = TestRequestTracker::from_env().unwrap();
-    let url: Url = tracker.access().base_url.parse().unwrap();
-    let proxy = Proxy::start(([127, 0, 0, 1], url.port().unwrap()).into()).await.unwrap();
-    let through = settings(&format!("http://{}", proxy.address()), &tracker.access().token);
-    let connector = RequestTracker::new("desk", through, SHORT_DEADLINE).unwrap();
-    let key = format!("sx1-{}", Uuid::now_v7());
-    proxy.hold_answers();
-    let error = connector.create(&draft(&key)).await.unwrap_err();
-    assert!(matches!(error, ConnectorError::Ambiguous(_)), "{error}");
-    proxy.resume();
-    assert_eq!(connector.find(&key).await.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn a_user_who_cannot_fill_the_key_in_is_found_out_before_the_first_ticket() {
-    let tracker = TestRequestTracker::from_env().unwrap();
-    let limited = connector(&tracker, &tracker.access().limited_token, DEADLINE);
-    let error = limited.check().await.unwrap_err();
-    let ConnectorError::Rejected(reason) = error else { panic!("{error}") };
-    assert!(reason.contains("grant SeeCustomField and ModifyCustomField"), "{reason}");
-    let nobody = connector(&tracker, "1-2-3", DEADLINE).check().await.unwrap_err();
-    assert!(matches!(nobody, ConnectorError::Unauthorized(_)), "{nobody}");
-}
-
-#[tokio::test]
-async fn a_ticket_that_was_moved_where_the_user_may_not_go_is_refused_and_not_gone() {
-    let tracker = TestRequestTracker::from_env().unwrap();
-    let connector = connector(&tracker, &tracker.access().token, DEADLINE);
-    let item = connector.create(&draft(&format!("sx1-{}", Uuid::now_v7()))).await.unwrap();
-    tracker.move_to(item.id.parse().unwrap(), OTHER_QUEUE).await.unwrap();
-    // Gone would mean another ticket for the same alert.
-    let error = connector.read(&item.id).await.unwrap_err();
-    assert!(matches!(error, ConnectorError::Rejected(_)), "{error}");
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use worker::connector::servicenow::{ServiceNow, ServiceNowSettings};
 use worker::connector::{Connector, WorkItem};
 
-use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble};
+use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, fault};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -91,6 +91,7 @@ impl Desk for ServiceNowDesk {
     async fn peculiar(&self, peculiarity: Peculiarity) -> Possible {
         match peculiarity {
             Peculiarity::SearchLags => self.inject(Fault::new(Effect::SearchLag { ms: 3_600_000 })),
+            Peculiarity::SearchLies => Possible::No("only on a table without the column, a test of its own"),
             Peculiarity::MayNotWrite => {
                 let refused = Effect::Answer { status: 403, body: None, retry_after_s: None };
                 self.inject(Fault::new(refused).on("update"))
@@ -108,21 +109,6 @@ impl Desk for ServiceNowDesk {
     async fn seed_ci(&self, name: &str, arm_id: &str) -> String {
         let seed = CiSeed { name: name.to_owned(), object_id: arm_id.to_owned(), ..CiSeed::default() };
         self.simulator.servicenow().seed_ci(seed).unwrap()
-    }
-}
-
-fn fault(trouble: Trouble) -> Fault {
-    let status = |status, retry_after_s| Effect::Answer { status, body: None, retry_after_s };
-    match trouble {
-        Trouble::LostBefore => Fault::new(Effect::Reset),
-        Trouble::LostAfter => Fault::new(Effect::Reset).after_write(),
-        Trouble::Page => Fault::new(Effect::HtmlPage),
-        Trouble::ErrorInSuccess => {
-            Fault::new(Effect::ErrorInSuccess { message: "Transaction cancelled".to_owned() })
-        }
-        Trouble::ServerError => Fault::new(status(500, None)),
-        Trouble::Throttled => Fault::new(status(429, Some(7))),
-        Trouble::LoginExpired => Fault::new(Effect::TokenExpired),
     }
 }
 
