@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::dead_letters::replay::{self, Old};
 use crate::failure_point::FailurePoint;
 use crate::store;
-use crate::store::dead_letters::{self, Content, Filter, LetterLine};
+use crate::store::dead_letters::{self, Claimable, Content, Filter, LetterLine};
 
 const MAX_REPLAYS_AT_ONCE: u32 = 10_000;
 /// How long the broker may take to confirm one of them.
@@ -48,9 +48,10 @@ pub(super) enum Command {
     Show { letter: Uuid },
     /// Publish again, for the workers to hear. Doing it twice does no harm.
     Replay {
+        /// These, also where one was discarded or replayed before.
         #[arg(required_unless_present = "all")]
         letters: Vec<Uuid>,
-        /// All that wait, 10,000 at a time.
+        /// All that wait, 10,000 at a time; none that is discarded meanwhile.
         #[arg(long, conflicts_with = "letters")]
         all: bool,
         /// Of all, only those whose reason contains this.
@@ -76,6 +77,13 @@ pub(super) enum Command {
     },
 }
 
+/// What is to be replayed.
+struct Chosen {
+    letters: Vec<Uuid>,
+    claimable: Claimable,
+    old: Old,
+}
+
 /// What became of letters that something was to be done with.
 #[derive(Debug, Default, Serialize)]
 struct Outcome {
@@ -97,9 +105,13 @@ pub(super) async fn run(config: Config, command: Command, format: Format) -> any
         }
         Command::Show { letter } => show(&pool, letter, format).await,
         Command::Replay { letters, all: _, reason, old, by } => {
-            let letters = if letters.is_empty() { waiting(&pool, reason).await? } else { letters };
             let old = if old { Old::Replay } else { Old::Refuse };
-            replay_all(config, &pool, &letters, old, &by, format).await
+            let chosen = if letters.is_empty() {
+                Chosen { letters: waiting(&pool, reason).await?, claimable: Claimable::Waiting, old }
+            } else {
+                Chosen { letters, claimable: Claimable::Any, old }
+            };
+            replay_all(config, &pool, &chosen, &by, format).await
         }
         Command::Discard { letters, because, by } => {
             anyhow::ensure!(!because.trim().is_empty(), "--because must say why");
@@ -166,8 +178,7 @@ async fn waiting(pool: &PgPool, reason: Option<String>) -> anyhow::Result<Vec<Uu
 async fn replay_all(
     config: Config,
     pool: &PgPool,
-    letters: &[Uuid],
-    old: Old,
+    chosen: &Chosen,
     by: &str,
     format: Format,
 ) -> anyhow::Result<ExitCode> {
@@ -177,12 +188,18 @@ async fn replay_all(
     let publisher = Publisher::start(config.broker, name, health, shutdown.clone(), &tasks).await?;
     let mut outcome = Outcome::default();
     let mut broken = None;
-    for letter in letters {
-        let Some(content) = dead_letters::content(pool, *letter).await? else {
-            outcome.refuse(*letter, "there is no such dead letter");
+    for letter in &chosen.letters {
+        // Ends with the process, so a replay that was not noted leaves the letter as it was.
+        let mut transaction = pool.begin().await?;
+        let Some(content) = dead_letters::claim(&mut transaction, *letter, chosen.claimable).await? else {
+            match chosen.claimable {
+                Claimable::Any => outcome.refuse(*letter, "there is no such dead letter"),
+                // Somebody discarded or replayed it since it was listed.
+                Claimable::Waiting => {}
+            }
             continue;
         };
-        if let Err(reason) = replay::check(&content, old, config.sweep.retention, Timestamp::now()) {
+        if let Err(reason) = replay::check(&content, chosen.old, config.sweep.retention, Timestamp::now()) {
             outcome.refuse(*letter, &reason.to_string());
             continue;
         }
@@ -192,7 +209,8 @@ async fn replay_all(
             break;
         }
         FailurePoint::LetterReplayed.reach();
-        dead_letters::mark_replayed(pool, *letter, content.deaths, by).await?;
+        dead_letters::mark_replayed(&mut transaction, *letter, by).await?;
+        transaction.commit().await?;
         outcome.done.push(*letter);
     }
     shutdown.cancel();

@@ -57,7 +57,7 @@ mod tests {
             traceparent: None,
             body: Bytes::new(),
         };
-        Content { envelope: Envelope::of(&message.properties()), body: Vec::new(), deaths: 1 }
+        Content { envelope: Envelope::of(&message.properties()), body: Vec::new() }
     }
 
     fn refusal(content: &Content, old: Old, now: Timestamp) -> Option<String> {

@@ -92,8 +92,15 @@ pub struct LetterLine {
 pub struct Content {
     pub envelope: Envelope,
     pub body: Vec<u8>,
-    /// How often it had died when this was read.
-    pub deaths: i64,
+}
+
+/// Which letters can be claimed for a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimable {
+    /// Those that wait.
+    Waiting,
+    /// Also those that were replayed or discarded before.
+    Any,
 }
 
 /// What an operator did with a letter.
@@ -194,14 +201,33 @@ pub async fn list(executor: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec<
 /// # Errors
 /// When the database fails.
 pub async fn content(executor: impl PgExecutor<'_>, letter: Uuid) -> Result<Option<Content>, sqlx::Error> {
-    let row: Option<(String, Vec<u8>, i64)> =
-        sqlx::query_as("SELECT envelope, body, deaths FROM dead_letters WHERE dead_letter_id = $1")
+    let row: Option<(String, Vec<u8>)> =
+        sqlx::query_as("SELECT envelope, body FROM dead_letters WHERE dead_letter_id = $1")
             .bind(letter)
             .fetch_optional(executor)
             .await?;
-    let Some((envelope, body, deaths)) = row else { return Ok(None) };
-    let envelope = serde_json::from_str(&envelope).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    Ok(Some(Content { envelope, body, deaths }))
+    row.map(read).transpose()
+}
+
+/// The message of a letter, which is locked until the transaction ends: a discard, another replay or another death
+/// waits for what becomes of this one. `None` when there is no such letter, or when it does not wait and has to.
+///
+/// # Errors
+/// When the database fails.
+pub async fn claim(
+    connection: &mut PgConnection,
+    letter: Uuid,
+    claimable: Claimable,
+) -> Result<Option<Content>, sqlx::Error> {
+    let row: Option<(String, Vec<u8>)> = sqlx::query_as(
+        "SELECT envelope, body FROM dead_letters
+         WHERE dead_letter_id = $1 AND (state = 'waiting' OR $2) FOR UPDATE",
+    )
+    .bind(letter)
+    .bind(claimable == Claimable::Any)
+    .fetch_optional(connection)
+    .await?;
+    row.map(read).transpose()
 }
 
 /// What was done with a letter, in order.
@@ -218,28 +244,25 @@ pub async fn actions(executor: impl PgExecutor<'_>, letter: Uuid) -> Result<Vec<
     .await
 }
 
-/// Records that a letter was published again. It waits on if it has died meanwhile: `deaths` is how often it had when
-/// its message was read.
+/// Records that a letter was published again, in the transaction that claimed it: see [`claim`].
 ///
 /// # Errors
 /// When the database fails.
 pub async fn mark_replayed(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     letter: Uuid,
-    deaths: i64,
     operator: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "WITH replayed AS (
              UPDATE dead_letters SET state = 'replayed', state_since = now()
-             WHERE dead_letter_id = $1 AND deaths = $2)
+             WHERE dead_letter_id = $1 RETURNING dead_letter_id)
          INSERT INTO dead_letter_actions (dead_letter_id, action, operator)
-         SELECT dead_letter_id, 'replayed', $3 FROM dead_letters WHERE dead_letter_id = $1",
+         SELECT dead_letter_id, 'replayed', $2 FROM replayed",
     )
     .bind(letter)
-    .bind(deaths)
     .bind(operator)
-    .execute(executor)
+    .execute(connection)
     .await?;
     Ok(())
 }
@@ -266,4 +289,9 @@ pub async fn discard(
     .bind(because)
     .fetch_all(executor)
     .await
+}
+
+fn read((envelope, body): (String, Vec<u8>)) -> Result<Content, sqlx::Error> {
+    let envelope = serde_json::from_str(&envelope).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(Content { envelope, body })
 }

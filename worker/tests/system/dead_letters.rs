@@ -10,7 +10,7 @@ use serde_json::Value;
 use shared::message::Message;
 use tokio::time::Instant;
 use uuid::Uuid;
-use worker::store::dead_letters;
+use worker::store::dead_letters::{self, Claimable};
 
 use crate::world::{DEAD, Differences, INBOUND, World, database_proxy, in_world, message, metric, until};
 
@@ -29,6 +29,20 @@ impl World {
             (letters.len() == count).then_some(letters)
         })
         .await
+    }
+
+    async fn somebody_waits_for_a_lock(&self) {
+        until("somebody waits for a lock", async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+            (waiting > 0).then_some(())
+        })
+        .await;
     }
 
     async fn dead_letters_command(&self, arguments: &[&str]) -> Output {
@@ -163,6 +177,61 @@ fn nothing_is_discarded_without_a_record() {
         assert_eq!(shown["body"]["text"], "hello");
         let action = &shown["actions"][0];
         assert_eq!((&action["because"], &action["operator"]), (&"a test of ours".into(), &"ann".into()));
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_letter_that_is_discarded_while_all_are_replayed_is_not_published() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        for number in 1..=2 {
+            dead(&world, number).await;
+            world.stored(usize::try_from(number).unwrap()).await;
+        }
+        let letters = world.stored(2).await;
+        let (later, earlier) = (letters[0].dead_letter_id, letters[1].dead_letter_id);
+
+        // Whoever replays all waits for the first of them, and has listed both.
+        let mut holder = world.pool.begin().await.unwrap();
+        dead_letters::claim(&mut holder, earlier, Claimable::Waiting).await.unwrap().unwrap();
+        let discarded = async {
+            world.somebody_waits_for_a_lock().await;
+            let gone = dead_letters::discard(&world.pool, &[later], "ann", "not ours").await.unwrap();
+            assert_eq!(gone, [later]);
+            holder.rollback().await.unwrap();
+        };
+        let arguments = ["replay", "--all", "--json"];
+        let (replayed, ()) = tokio::join!(world.dead_letters_command(&arguments), discarded);
+        assert!(replayed.status.success());
+        assert_eq!(json(&replayed)["replayed"], serde_json::json!([earlier]));
+        assert_eq!(json(&replayed)["refused"], serde_json::json!([]));
+        let states: Vec<_> = world.dead_letters().await.into_iter().map(|letter| letter.state).collect();
+        assert_eq!(states, ["discarded", "replayed"]);
+
+        assert!(world.dead_letters_command(&["replay", &later.to_string()]).await.status.success());
+        assert_eq!(world.dead_letters().await[0].state, "replayed", "whoever names it means it");
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_letter_that_is_being_published_can_no_longer_be_discarded() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        dead(&world, 1).await;
+        let letter = world.stored(1).await.remove(0).dead_letter_id;
+        let mut publisher = world.pool.begin().await.unwrap();
+        dead_letters::claim(&mut publisher, letter, Claimable::Waiting).await.unwrap().unwrap();
+        let published = async {
+            world.somebody_waits_for_a_lock().await;
+            dead_letters::mark_replayed(&mut publisher, letter, "ann").await.unwrap();
+            publisher.commit().await.unwrap();
+        };
+        let discard = dead_letters::discard(&world.pool, std::slice::from_ref(&letter), "bob", "not ours");
+        let (discarded, ()) = tokio::join!(discard, published);
+        assert!(discarded.unwrap().is_empty());
+        assert_eq!(world.dead_letters().await[0].state, "replayed");
         world.stop().await;
     });
 }
