@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use secrecy::ExposeSecret;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -31,7 +32,7 @@ const SILENCE_MARGIN: Duration = Duration::from_secs(5);
 /// When the URL cannot be read.
 pub fn pool(database: &Database) -> Result<PgPool, sqlx::Error> {
     let options: PgConnectOptions = database.url.expose_secret().parse()?;
-    let limit = milliseconds(database.statement_timeout).to_string();
+    let limit = session_limit(database.statement_timeout).to_string();
     let options = options.application_name("secure-export-worker").options([
         ("statement_timeout", limit.clone()),
         // Of a worker that was stopped in the middle, so that others can go on.
@@ -134,18 +135,53 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::from(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX))
 }
 
+/// A duration as settings of a session take it: milliseconds, 24 days at most. Postgres refuses the connection over
+/// more: <https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-STATEMENT-TIMEOUT>.
+fn session_limit(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
 /// A text as Postgres can hold it: without NUL.
 #[must_use]
 pub fn storable(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
-/// Applies the migrations, each under the limits that it sets itself: to build an index may take long.
+/// Applies the migrations, each under the limits that it sets itself: to build an index may take long. Only reaching
+/// the database has a limit of ours, as long as a connection of the pool may take.
 ///
 /// # Errors
 /// When the database cannot be reached, or a migration fails or was changed after it had been applied.
 pub async fn migrate(database: &Database) -> anyhow::Result<()> {
-    let mut connection = PgConnection::connect(database.url.expose_secret()).await?;
+    let connecting = PgConnection::connect(database.url.expose_secret());
+    let connected = tokio::time::timeout(database.acquire_timeout, connecting).await;
+    let mut connection = connected.context("it does not answer within database.acquire_timeout")??;
     MIGRATIONS.run(&mut connection).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_a_session_is_one_that_postgres_takes() {
+        assert_eq!(session_limit(Duration::from_secs(30)), 30_000);
+        assert_eq!(session_limit(Duration::from_secs(25 * 86_400)), i32::MAX);
+        assert_eq!(session_limit(Duration::MAX), i32::MAX);
+    }
+
+    #[tokio::test]
+    async fn a_migration_gives_up_on_a_database_that_accepts_and_says_nothing() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let database = Database {
+            url: format!("postgres://u:p@{}/x", silent.local_addr().unwrap()).into(),
+            max_connections: 2,
+            acquire_timeout: Duration::from_millis(50),
+            statement_timeout: Duration::from_secs(30),
+        };
+        let outcome = tokio::time::timeout(Duration::from_secs(20), migrate(&database)).await;
+        let error = outcome.expect("it should have given up").unwrap_err();
+        assert!(error.to_string().contains("database.acquire_timeout"), "{error:#}");
+    }
 }
