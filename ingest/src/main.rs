@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ingest::cli::Cli;
+use shared::causes::told;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -16,21 +17,8 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Where not even that can be written, the exit code must do.
-            drop(writeln!(std::io::stderr(), "error: {}", told(&error)));
+            drop(writeln!(std::io::stderr(), "error: {}", told(error.as_ref())));
             ExitCode::FAILURE
         }
     }
-}
-
-/// The error with those of its causes that it does not repeat itself.
-fn told(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
-        if told.is_empty() {
-            cause
-        } else if told.contains(&cause) {
-            told
-        } else {
-            format!("{told}: {cause}")
-        }
-    })
 }

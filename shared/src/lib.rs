@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod amqp;
+pub mod causes;
 pub mod message;
 pub mod ops;
 pub mod settings;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use shared::causes::told;
 
 use crate::config::{self, Config};
 
@@ -73,7 +74,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 #[must_use]
 pub fn failed(error: &anyhow::Error) -> ExitCode {
     // Where not even that can be written, the exit code must do.
-    drop(writeln!(std::io::stderr(), "worker: {error:#}"));
+    drop(writeln!(std::io::stderr(), "worker: {}", told(error.as_ref())));
     ExitCode::FAILURE
 }
 

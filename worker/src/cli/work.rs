@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use shared::causes::told;
 use shared::{shutdown, telemetry};
 use tokio_util::task::TaskTracker;
 
@@ -16,7 +17,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal(&signals).context("cannot listen for signals")?;
     match Application::build(config, shutdown.clone()).await {
         Ok(application) => application.run().await?,
-        Err(error) if shutdown.is_cancelled() => tracing::info!("stopped before it was ready: {error:#}"),
+        Err(error) if shutdown.is_cancelled() => {
+            tracing::info!("stopped before it was ready: {}", told(error.as_ref()));
+        }
         Err(error) => return Err(error),
     }
     Ok(ExitCode::SUCCESS)
