@@ -15,9 +15,6 @@ use crate::reconcile::ticket::{Decision, Members, RESOLVED_BEFORE_TICKET, decide
 use crate::store::alerts::{self, Heard, Identity};
 use crate::store::tickets::{self, Wanted};
 
-/// Why another ticket took over.
-const FIRED_AFTER_WINDOW: &str = "fired again after the reopen window";
-
 /// Why a batch was not committed. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
@@ -203,7 +200,7 @@ async fn update_tickets(
         match decide(ticket, members, route.reopen_window) {
             Decision::Keep => {}
             Decision::Change(wanted) => changes.push((*ticket_id, wanted)),
-            Decision::Replace => tickets::replace(connection, *ticket_id, FIRED_AFTER_WINDOW).await?,
+            Decision::Replace(cause) => tickets::replace(connection, *ticket_id, cause.reason()).await?,
         }
     }
     if !changes.is_empty() {

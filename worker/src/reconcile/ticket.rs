@@ -68,8 +68,28 @@ pub enum Decision {
     Keep,
     /// It should become this.
     Change(Ticket),
-    /// It fired again too late to be reopened: another ticket takes its place.
-    Replace,
+    /// It fired again and cannot be reopened: another ticket takes its place.
+    Replace(Cause),
+}
+
+/// Why a ticket cannot be reopened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The ITSM has closed it, or somebody there.
+    Closed,
+    /// The reopen window was over.
+    Late,
+}
+
+impl Cause {
+    /// Why another ticket took over, for operators.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Closed => "fired again after it was closed in the ITSM",
+            Self::Late => "fired again after the reopen window",
+        }
+    }
 }
 
 /// A ticket as its first alert wants it.
@@ -91,8 +111,13 @@ pub fn first(alert: AlertKey, state: &AlertState) -> Ticket {
 pub fn decide(ticket: &Ticket, members: &Members, reopen_window: Duration) -> Decision {
     let wants = if members.any_firing { Wants::Open } else { Wants::Resolved };
     let reopens = ticket.wants == Wants::Resolved && wants == Wants::Open;
-    if reopens && ticket.exists && (ticket.closed || !within(ticket, members, reopen_window)) {
-        return Decision::Replace;
+    if reopens && ticket.exists {
+        if ticket.closed {
+            return Decision::Replace(Cause::Closed);
+        }
+        if !within(ticket, members, reopen_window) {
+            return Decision::Replace(Cause::Late);
+        }
     }
     let wanted = Ticket {
         wants,
@@ -142,7 +167,7 @@ mod tests {
     fn wanted(decision: Decision) -> Wants {
         match decision {
             Decision::Change(ticket) => ticket.wants,
-            Decision::Keep | Decision::Replace => panic!("no change: {decision:?}"),
+            Decision::Keep | Decision::Replace(_) => panic!("no change: {decision:?}"),
         }
     }
 
@@ -164,7 +189,7 @@ mod tests {
     #[test]
     fn a_firing_after_the_window_gets_a_new_ticket() {
         let late = members(true, 200 + 3601, Some(200));
-        assert_eq!(decide(&ticket(Wants::Resolved), &late, HOUR), Decision::Replace);
+        assert_eq!(decide(&ticket(Wants::Resolved), &late, HOUR), Decision::Replace(Cause::Late));
     }
 
     #[test]
@@ -176,7 +201,10 @@ mod tests {
     #[test]
     fn a_ticket_that_the_itsm_closed_is_never_opened_again() {
         let closed = Ticket { closed: true, ..ticket(Wants::Resolved) };
-        assert_eq!(decide(&closed, &members(true, 201, Some(200)), HOUR), Decision::Replace);
+        for fired in [201, 200 + 3601] {
+            let decision = decide(&closed, &members(true, fired, Some(200)), HOUR);
+            assert_eq!(decision, Decision::Replace(Cause::Closed));
+        }
     }
 
     #[test]
@@ -204,7 +232,7 @@ mod tests {
             ticket = Some(match decide(&stored, &members, Duration::MAX) {
                 Decision::Keep => stored,
                 Decision::Change(wanted) => wanted,
-                Decision::Replace => panic!("nothing is outside this window"),
+                Decision::Replace(_) => panic!("nothing is outside this window"),
             });
         }
         ticket

@@ -164,6 +164,26 @@ fn a_closed_incident_is_never_written_to() {
 }
 
 #[test]
+fn a_ticket_that_was_closed_before_its_alert_fired_again_says_so() {
+    in_world(async {
+        let world = World::with_workers(1).await;
+        let (first, number) = (metric(1), rule(1));
+        world.send(first.fired()).await;
+        world.settled(1).await;
+        world.snow().change_as_person(&world.incident().number, PersonalChange::Close).unwrap();
+        world.send(first.resolved(minutes_after(&first, 5)).unwrap()).await;
+        world.settled(2).await;
+        world.send(number.fire(minutes_after(&first, 10)).fired()).await;
+        world.settled(3).await;
+        let mut tickets = world.tickets().await;
+        tickets.retain(|ticket| ticket.state == "ended");
+        assert_eq!(tickets.len(), 1);
+        assert_eq!(tickets[0].reason.as_deref(), Some("fired again after it was closed in the ITSM"));
+        world.stop().await;
+    });
+}
+
+#[test]
 fn a_deleted_incident_is_replaced_when_its_alert_fires_again_and_left_when_it_resolves() {
     in_world(async {
         let world = World::with_workers(1).await;
