@@ -31,8 +31,7 @@ pub struct RouteSettings {
     pub update: ChangeTexts,
     pub resolve: ChangeTexts,
     pub reopen: ChangeTexts,
-    /// Impact and urgency by severity: keys `sev0` to `sev4`, and `none` for alerts without one.
-    pub severity: BTreeMap<String, Weight>,
+    pub severity: SeverityWeights,
 }
 
 /// What an alert gets that is resolved before its ticket was made.
@@ -67,6 +66,19 @@ pub struct ChangeTexts {
     pub fields: BTreeMap<String, String>,
 }
 
+/// Impact and urgency by severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeverityWeights {
+    pub sev0: Weight,
+    pub sev1: Weight,
+    pub sev2: Weight,
+    pub sev3: Weight,
+    pub sev4: Weight,
+    /// For alerts without a severity.
+    pub none: Weight,
+}
+
 /// How much a ticket matters; 1 is the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,15 +96,21 @@ pub struct Route {
     pub reopen_window: Duration,
     pub already_resolved: AlreadyResolved,
     pub templates: Templates,
-    severity: BTreeMap<Option<Severity>, Weight>,
+    severity: SeverityWeights,
 }
 
 impl Route {
     /// Impact and urgency for a severity.
     #[must_use]
     pub fn weight(&self, severity: Option<Severity>) -> Weight {
-        const LEAST: Weight = Weight { impact: 3, urgency: 3 };
-        self.severity.get(&severity).or_else(|| self.severity.get(&None)).copied().unwrap_or(LEAST)
+        match severity {
+            Some(Severity::Sev0) => self.severity.sev0,
+            Some(Severity::Sev1) => self.severity.sev1,
+            Some(Severity::Sev2) => self.severity.sev2,
+            Some(Severity::Sev3) => self.severity.sev3,
+            Some(Severity::Sev4) => self.severity.sev4,
+            None => self.severity.none,
+        }
     }
 }
 
@@ -100,10 +118,7 @@ impl TryFrom<RouteSettings> for Route {
     type Error = SettingsError;
 
     fn try_from(raw: RouteSettings) -> Result<Self, SettingsError> {
-        let mut severity = BTreeMap::new();
-        for (key, weight) in &raw.severity {
-            severity.insert(severity_key(key)?, checked(key, *weight)?);
-        }
+        raw.severity.check()?;
         if raw.correlation_key.trim().is_empty() {
             return Err(SettingsError::Invalid(
                 "route.correlation_key is empty: all alerts would share one ticket; use \"{{ alert.series }}\"".to_owned(),
@@ -123,7 +138,7 @@ impl TryFrom<RouteSettings> for Route {
             reopen_window: raw.reopen_window,
             already_resolved: raw.already_resolved,
             templates,
-            severity,
+            severity: raw.severity,
         })
     }
 }
@@ -151,21 +166,17 @@ impl RouteSettings {
     }
 }
 
-fn severity_key(key: &str) -> Result<Option<Severity>, SettingsError> {
-    if key == "none" {
-        return Ok(None);
+impl SeverityWeights {
+    fn check(&self) -> Result<(), SettingsError> {
+        let Self { sev0, sev1, sev2, sev3, sev4, none } = self;
+        let all =
+            [("sev0", sev0), ("sev1", sev1), ("sev2", sev2), ("sev3", sev3), ("sev4", sev4), ("none", none)];
+        let known = 1..=5;
+        match all.iter().find(|(_, it)| !known.contains(&it.impact) || !known.contains(&it.urgency)) {
+            None => Ok(()),
+            Some((key, _)) => Err(SettingsError::Invalid(format!(
+                "route.severity.{key}: impact and urgency are 1 (highest) to 5"
+            ))),
+        }
     }
-    let known = Severity::ALL.into_iter().find(|severity| severity.as_str().eq_ignore_ascii_case(key));
-    match known {
-        Some(severity) => Ok(Some(severity)),
-        None => Err(SettingsError::Invalid(format!("route.severity.{key}: use sev0 to sev4, or none"))),
-    }
-}
-
-fn checked(key: &str, weight: Weight) -> Result<Weight, SettingsError> {
-    let known = 1..=5;
-    if known.contains(&weight.impact) && known.contains(&weight.urgency) {
-        return Ok(weight);
-    }
-    Err(SettingsError::Invalid(format!("route.severity.{key}: impact and urgency are 1 (highest) to 5")))
 }
