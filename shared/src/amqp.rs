@@ -24,6 +24,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 const HEARTBEAT_SECONDS: u16 = 10;
 /// AMQP names are short strings of at most 255 bytes; the prefix leaves room for what follows it.
 const MAX_PREFIX_BYTES: usize = 100;
+/// Far more than a broker confirms in the time that anybody waits; a semaphore panics over too many permits.
+const MOST_IN_FLIGHT: usize = 1_000_000;
 
 /// Section `[amqp]` of both services, as written.
 #[derive(Debug, Clone, Deserialize)]
@@ -74,6 +76,9 @@ impl TryFrom<AmqpSettings> for Broker {
             return invalid(
                 "amqp.channels, max_in_flight, delivery_limit and max_queue_bytes must be above 0".to_owned(),
             );
+        }
+        if raw.max_in_flight > MOST_IN_FLIGHT {
+            return invalid(format!("amqp.max_in_flight must be at most {MOST_IN_FLIGHT}"));
         }
         Ok(Self {
             url,

@@ -16,6 +16,8 @@ use sqlx::postgres::PgConnectOptions;
 use crate::connector::{Connector, ConnectorSettings};
 use crate::policy::{Route, RouteSettings};
 
+mod limits;
+
 const DEFAULTS: &str = include_str!("../config.default.toml");
 /// A pass over a ticket takes at most so many steps, and its lease must outlast them. The longest honest one: read, a
 /// look-up for an id that leads nowhere, a write that a person forestalls and what follows from it; a few to spare.
@@ -216,35 +218,24 @@ impl TryFrom<RawConfig> for Config {
     type Error = SettingsError;
 
     fn try_from(raw: RawConfig) -> Result<Self, SettingsError> {
+        limits::check(&raw)?;
         let mut targets = BTreeMap::new();
         for (name, target) in raw.targets {
             let target = checked_target(&name, target, raw.sync.lease)?;
             targets.insert(name, target);
         }
         check(
-            raw.intake.batch > 0 && raw.intake.prefetch > 0,
-            "intake.batch and intake.prefetch must be above 0",
+            usize::from(raw.intake.prefetch) >= raw.intake.batch,
+            "intake.batch must be at most intake.prefetch: the broker hands out no more",
         )?;
-        check(!raw.database.statement_timeout.is_zero(), "database.statement_timeout must be above 0")?;
-        check(raw.database.max_connections > 1, "database.max_connections must be above 1")?;
+        check(raw.sync.retry.min <= raw.sync.retry.max, "sync.retry.min must be at most sync.retry.max")?;
         check(
-            !raw.sync.poll.is_zero() && !raw.sweep.interval.is_zero(),
-            "sync.poll and sweep.interval must be above 0",
-        )?;
-        check(
-            !raw.sync.retry.min.is_zero() && raw.sync.retry.min <= raw.sync.retry.max,
-            "sync.retry.min must be above 0 and at most sync.retry.max",
+            raw.dead_letters.max_waiting > 0 && raw.dead_letters.max_waiting_bytes > 0,
+            "dead_letters.max_waiting and max_waiting_bytes must be above 0",
         )?;
         check(
-            raw.dead_letters.max_waiting > 0
-                && raw.dead_letters.max_waiting_bytes > 0
-                && !raw.dead_letters.retry_pause.is_zero(),
-            "dead_letters.max_waiting, max_waiting_bytes and retry_pause must be above 0",
-        )?;
-        check(
-            !raw.sync.double_check.after.is_zero()
-                && raw.sync.double_check.after.saturating_mul(2) <= raw.sync.double_check.until,
-            "sync.double_check.after must be above 0, and at most half of sync.double_check.until",
+            raw.sync.double_check.after.saturating_mul(2) <= raw.sync.double_check.until,
+            "sync.double_check.after must be at most half of sync.double_check.until",
         )?;
         let url = settings::secret("database.url", raw.database.url, raw.database.url_file)?;
         let postgres =
@@ -288,8 +279,7 @@ impl TryFrom<RawConfig> for Config {
 
 fn checked_target(name: &str, raw: RawTarget, lease: Duration) -> Result<Target, SettingsError> {
     let key = format!("targets.{name}");
-    check(raw.concurrency > 0, &format!("{key}.concurrency must be above 0"))?;
-    check(!raw.request_deadline.is_zero(), &format!("{key}.request_deadline must be above 0"))?;
+    limits::check_target(&key, &raw)?;
     check(
         lease >= raw.request_deadline.saturating_mul(CALLS_PER_LEASE),
         &format!("sync.lease must be at least {CALLS_PER_LEASE} times {key}.request_deadline"),
@@ -308,7 +298,7 @@ mod tests {
 
     use super::*;
 
-    const NEEDED: &str = r#"
+    pub(super) const NEEDED: &str = r#"
         amqp.url = "amqp://localhost"
         database.url = "postgres://localhost/x"
         route.target = "snow"
@@ -317,13 +307,13 @@ mod tests {
         auth.basic = { username = "u", password = "p" }
     "#;
 
-    fn load_text(text: &str) -> Result<Config, SettingsError> {
+    pub(super) fn load_text(text: &str) -> Result<Config, SettingsError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         load(Some(file.path()))
     }
 
-    fn refusal(text: &str) -> String {
+    pub(super) fn refusal(text: &str) -> String {
         match load_text(text) {
             Ok(_) => panic!("should be refused: {text}"),
             Err(error) => error.to_string(),

@@ -92,8 +92,7 @@ impl Intake {
     /// Waits for a delivery, and a little longer for more.
     async fn collect(&self, consumer: &mut Consumer) -> Result<Vec<Delivery>, SessionError> {
         let first = consumer.next().await.ok_or(SessionError::Ended)??;
-        let mut batch = Vec::with_capacity(self.settings.batch);
-        batch.push(first);
+        let mut batch = vec![first];
         let full = tokio::time::sleep(self.settings.linger);
         tokio::pin!(full);
         while batch.len() < self.settings.batch && bytes(&batch) < self.settings.batch_bytes {
