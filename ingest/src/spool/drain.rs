@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::folder::Folder;
-use super::record;
+use super::record::{self, Contents};
 use super::stock::{Segment, Stock};
 use super::writer::Command;
 use crate::metrics::SpoolMetrics;
@@ -92,12 +92,13 @@ impl Drain {
 
     async fn empty(&self, segment: Segment, file: &Bytes) {
         let contents = record::scan(file);
+        let lost = lost(&segment, &contents);
         self.publish(contents.messages).await;
-        if contents.damaged.is_empty() {
+        if lost == 0 {
             self.remove(segment).await;
         } else {
-            self.metrics.damaged.inc_by(contents.damaged.len() as u64);
-            self.keep_aside(segment).await;
+            self.metrics.damaged.inc_by(lost);
+            self.keep_aside(segment, lost).await;
         }
     }
 
@@ -174,13 +175,17 @@ impl Drain {
         self.stock.finished(segment.bytes);
     }
 
-    async fn keep_aside(&self, segment: Segment) {
+    async fn keep_aside(&self, segment: Segment, lost: u64) {
         match self.with_folder(move |folder| folder.keep_aside(segment.number)).await {
             Ok(path) => {
-                tracing::error!("records of the spool cannot be read and are kept in {}", path.display());
+                let path = path.display();
+                tracing::error!(lost, "{lost} records of the spool cannot be read, what is left is in {path}");
             }
             Err(error) => {
-                tracing::error!(%error, "a damaged segment of the spool cannot be kept aside: {error}");
+                tracing::error!(
+                    %error, lost,
+                    "{lost} records of the spool cannot be read, and their segment cannot be kept aside: {error}"
+                );
             }
         }
         self.stock.finished(segment.bytes);
@@ -193,5 +198,57 @@ impl Drain {
     ) -> io::Result<T> {
         let folder = Arc::clone(&self.folder);
         tokio::task::spawn_blocking(move || work(&folder)).await.map_err(io::Error::other)?
+    }
+}
+
+/// How many records a person must look for. What the scan takes for a write that was cut off is one only where nobody
+/// was told otherwise: a file that was cut or zeroed later has fewer records than were acknowledged, or read at the
+/// start.
+fn lost(segment: &Segment, contents: &Contents) -> u64 {
+    let missing = segment.records.saturating_sub(contents.messages.len() as u64);
+    missing.max(contents.damaged.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A segment of three records that were acknowledged, and its file.
+    fn three() -> (Segment, Vec<u8>) {
+        let message = Message {
+            id: Uuid::nil(),
+            tenant_id: Uuid::nil(),
+            received_at: Timestamp::UNIX_EPOCH,
+            traceparent: None,
+            body: Bytes::from_static(b"{}"),
+        };
+        let file = record::encode(&message).unwrap().repeat(3);
+        (Segment { number: 1, records: 3, bytes: file.len() as u64, oldest: None }, file)
+    }
+
+    fn lost_of(segment: &Segment, file: Vec<u8>) -> u64 {
+        lost(segment, &record::scan(&file.into()))
+    }
+
+    #[test]
+    fn what_was_acknowledged_and_is_cut_off_or_zeroed_later_is_lost_not_unfinished() {
+        let (segment, file) = three();
+        let bytes = file.len();
+        assert_eq!(lost_of(&segment, file.clone()), 0);
+        assert_eq!(lost_of(&segment, file[..bytes - 1].to_vec()), 1);
+        assert_eq!(lost_of(&segment, Vec::new()), 3);
+        let mut zeroed = file;
+        zeroed[bytes / 3..].fill(0);
+        assert_eq!(lost_of(&segment, zeroed), 2);
+    }
+
+    #[test]
+    fn what_was_never_acknowledged_is_no_loss() {
+        let (segment, file) = three();
+        let begun = file[..20].to_vec();
+        assert_eq!(lost_of(&segment, [file, begun].concat()), 0);
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Contents {
     pub(super) messages: Vec<Message>,
     /// Where records are that cannot be read.
     pub(super) damaged: Vec<Range<usize>>,
-    /// Bytes at the end of a write that was cut off. Nobody was told that they are kept.
+    /// Bytes at the end that look like a write that was cut off. Whoever knows what was acknowledged must compare.
     pub(super) torn_bytes: usize,
 }
 

@@ -34,6 +34,7 @@ struct Inner {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
     pub(super) number: u64,
+    /// That were acknowledged or, in a segment of an earlier process, could be read at the start.
     pub(super) records: u64,
     pub(super) bytes: u64,
     pub(super) oldest: Option<Timestamp>,

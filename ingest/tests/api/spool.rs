@@ -248,6 +248,21 @@ async fn a_damaged_record_costs_only_itself_and_its_file_is_kept() {
 }
 
 #[tokio::test]
+async fn what_was_accepted_and_then_cut_off_is_counted_and_its_file_is_kept() {
+    let (place, app) = Place::without_broker("").await;
+    let accepted = accept(&app, 0..5).await;
+    let last = place.files("spool").pop().unwrap();
+    let bytes = fs::metadata(&last).unwrap().len();
+    OpenOptions::new().write(true).open(&last).unwrap().set_len(bytes - 1).unwrap();
+
+    place.proxy.resume();
+    place.drained().await;
+    assert_eq!(ids(&queued(&app.vhost).await), accepted[..4]);
+    assert_eq!(metric(&app, "damaged_total").await, 1);
+    assert_eq!(fs::metadata(&place.files("damaged")[0]).unwrap().len(), bytes - 1);
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_published_again_once_it_is_mended_and_has_its_name_back() {
     let (place, app) = Place::without_broker("").await;
     let accepted = accept(&app, 0..3).await;
