@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -149,6 +150,20 @@ impl Writer {
             tracing::error!("the folder of the spool was replaced: what was in it is not published");
             self.seal();
         }
+        self.leave_nameless();
+        let number = self.append_once(records)?;
+        // Removed while it was written to: once more, and this time into a file that can be found again.
+        if !self.leave_nameless() {
+            return Ok(number);
+        }
+        let number = self.append_once(records)?;
+        if self.leave_nameless() {
+            return Err(io::Error::other("somebody removes its files"));
+        }
+        Ok(number)
+    }
+
+    fn append_once(&mut self, records: &[u8]) -> io::Result<u64> {
         let active = match &mut self.active {
             Some(active) => active,
             None => {
@@ -177,6 +192,19 @@ impl Writer {
                 Err(error)
             }
         }
+    }
+
+    /// Gives up a segment whose file has no name any more: what is written to it, nobody ever sees. Says whether it had
+    /// to. What it had is missed, and counted, when it is drained.
+    fn leave_nameless(&mut self) -> bool {
+        let nameless =
+            |active: &Active| active.file.metadata().map_or(true, |file| file.nlink() == 0);
+        let left = self.active.as_ref().is_some_and(nameless);
+        if left {
+            tracing::error!("the segment of the spool that is written to was removed, another takes its place");
+            self.seal();
+        }
+        left
     }
 
     fn seal(&mut self) {
@@ -294,5 +322,21 @@ mod tests {
         drop(outcome);
         bench.writer().keep(vec![entry]);
         assert_eq!((bench.metrics.commits.get(), bench.stock.report().records), (0, 0));
+    }
+
+    #[test]
+    fn nothing_is_accepted_into_a_segment_whose_file_was_removed() {
+        let bench = Bench::new(1 << 20);
+        let mut writer = bench.writer();
+        let (before, _outcome) = entry(10);
+        writer.keep(vec![before]);
+        let first = writer.folder.segment(1);
+        std::fs::remove_file(&first).unwrap();
+        let (entry, outcome) = entry(20);
+        writer.keep(vec![entry]);
+        outcome.blocking_recv().unwrap().unwrap();
+        assert_eq!(std::fs::read(writer.folder.segment(2)).unwrap(), [1; 20]);
+        assert!(!first.exists());
+        assert_eq!(bench.stock.oldest_sealed().unwrap().number, 1, "the drain counts what it had");
     }
 }
