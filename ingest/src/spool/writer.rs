@@ -197,11 +197,12 @@ impl Writer {
     /// Gives up a segment whose file has no name any more: what is written to it, nobody ever sees. Says whether it had
     /// to. What it had is missed, and counted, when it is drained.
     fn leave_nameless(&mut self) -> bool {
-        let nameless =
-            |active: &Active| active.file.metadata().map_or(true, |file| file.nlink() == 0);
+        let nameless = |active: &Active| active.file.metadata().map_or(true, |file| file.nlink() == 0);
         let left = self.active.as_ref().is_some_and(nameless);
         if left {
-            tracing::error!("the segment of the spool that is written to was removed, another takes its place");
+            tracing::error!(
+                "the segment of the spool that is written to was removed, another takes its place"
+            );
             self.seal();
         }
         left
