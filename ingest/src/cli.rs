@@ -1,7 +1,9 @@
 //! The command line.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -10,6 +12,9 @@ use crate::config::Config;
 mod healthcheck;
 mod serve;
 mod verify_token;
+
+/// What work that cannot be cancelled may take to end after everything else has: a disk that hangs never answers.
+const LAST_LIMIT: Duration = Duration::from_secs(1);
 
 /// Receives Azure Monitor's alerts and puts them on the queue.
 #[derive(Debug, Parser)]
@@ -42,19 +47,57 @@ impl Cli {
     ///
     /// # Errors
     /// When it cannot be carried out.
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        in_bounded_time(self.carry_out())?
+    }
+
+    async fn carry_out(self) -> anyhow::Result<ExitCode> {
         let config = Config::load(self.config.as_deref())?;
         match self.command {
             Command::Serve => serve::run(config).await,
             Command::CheckConfig => {
                 for risk in config.trust.risks() {
-                    eprintln!("warning: {risk}");
+                    say(&format!("warning: {risk}"));
                 }
-                eprintln!("the settings can be run with");
+                say("the settings can be run with");
                 Ok(ExitCode::SUCCESS)
             }
             Command::VerifyToken { file } => verify_token::run(config, &file).await,
             Command::Healthcheck => healthcheck::run(&config).await,
         }
+    }
+}
+
+/// Does the work on a runtime that waits for none of its threads for long.
+fn in_bounded_time<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_LIMIT);
+    Ok(outcome)
+}
+
+/// Where it cannot be written, the exit code must do.
+fn say(line: &str) {
+    drop(writeln!(io::stderr(), "{line}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_hangs_does_not_keep_the_program_alive() {
+        let (hold, never) = mpsc::channel::<()>();
+        let started = Instant::now();
+        in_bounded_time(async {
+            let hanging = tokio::task::spawn_blocking(move || never.recv());
+            assert!(!hanging.is_finished());
+        })
+        .unwrap();
+        assert!(started.elapsed() < 10 * LAST_LIMIT);
+        drop(hold);
     }
 }

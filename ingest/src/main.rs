@@ -7,13 +7,12 @@ use clap::Parser;
 use ingest::cli::Cli;
 use shared::causes::told;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // Fails only when a provider is installed already, and then there is one.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        eprintln!("warning: a TLS provider was installed already");
+        drop(writeln!(std::io::stderr(), "warning: a TLS provider was installed already"));
     }
-    match Cli::parse().run().await {
+    match Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
             // Where not even that can be written, the exit code must do.

@@ -14,6 +14,6 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     if ready {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("not ready: {answer}");
+    super::say(&format!("not ready: {answer}"));
     Ok(ExitCode::FAILURE)
 }

@@ -20,7 +20,12 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     allow_open_files(config.http.max_connections.get());
     let signals = TaskTracker::new();
     let shutdown = shutdown::on_signal(&signals)?;
-    Application::build(config).await?.run_until(shutdown).await?;
+    // A start can take its time, where a disk or the broker does.
+    let Some(application) = shutdown.run_until_cancelled(Application::build(config)).await else {
+        tracing::info!("stopped before it was ready");
+        return Ok(ExitCode::SUCCESS);
+    };
+    application?.run_until(shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! `worker healthcheck`.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -14,6 +15,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     if ready {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("not ready: {answer}");
+    // Where that cannot be written, the exit code must do.
+    drop(writeln!(std::io::stderr(), "not ready: {answer}"));
     Ok(ExitCode::FAILURE)
 }
