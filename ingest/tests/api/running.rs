@@ -1,6 +1,10 @@
-use tokio::net::TcpStream;
+use std::time::Duration;
 
-use crate::app::{TestApp, alert, until};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use crate::app::{Options, TestApp, alert, identity_provider, ingest, settings_file, until};
 
 #[tokio::test]
 async fn shutdown_finishes_the_request_at_hand_and_accepts_no_other() {
@@ -48,4 +52,19 @@ async fn it_is_ready_once_it_has_broker_and_keys() {
     assert_eq!(status, 200, "{readiness}");
     assert!(readiness.contains("amqp") && readiness.contains("signing_keys"), "{readiness}");
     assert_eq!(app.admin("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_start_that_waits_for_a_silent_broker_ends_in_order_on_every_signal_that_ends_programs() {
+    let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("amqp://guest:guest@{}/%2f", broker.local_addr().unwrap());
+    let settings = settings_file(&identity_provider().await, &url, &Options::default());
+    for signal in [Signal::TERM, Signal::HUP] {
+        let mut process = ingest(settings.path()).arg("serve").spawn().unwrap();
+        let _waiting = broker.accept().await.unwrap();
+        let id = Pid::from_raw(process.id().unwrap().try_into().unwrap()).unwrap();
+        kill_process(id, signal).unwrap();
+        let status = timeout(Duration::from_secs(5), process.wait()).await.expect("it should end").unwrap();
+        assert!(status.success(), "{signal:?}: {status}");
+    }
 }
