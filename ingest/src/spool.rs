@@ -36,6 +36,8 @@ pub use self::folder::FolderError;
 /// Requests that may wait for the writer, and the bytes of their bodies, which wait as copies.
 const QUEUE: usize = 4096;
 const QUEUE_BYTES: usize = 64 << 20;
+/// What a disk must have had before it is said to be slow. A request that has waited for the broker leaves less.
+const DISK_PATIENCE: Duration = Duration::from_millis(500);
 /// How often the state is reported, and a fault looked at again.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,8 @@ pub enum SpoolError {
     Unwritable,
     #[error("the disk of the spool did not answer in time")]
     Slow,
+    #[error("no time was left for the disk of the spool")]
+    NoTime,
     #[error("the spool has ended")]
     Ended,
     #[error("the message is too large for the spool")]
@@ -146,9 +150,13 @@ impl Spool {
             self.writer.send(Command::Write(entry)).await.map_err(|_| SpoolError::Ended)?;
             outcome.await.map_err(|_| SpoolError::Ended)?
         };
+        let started = Instant::now();
         timeout_at(deadline, kept).await.unwrap_or_else(|_elapsed| {
+            if started.elapsed() < DISK_PATIENCE {
+                return Err(SpoolError::NoTime);
+            }
             // The writer says when it is over.
-            self.stock.fault(Some("its disk does not answer in time".to_owned()));
+            self.stock.first_fault("its disk does not answer in time");
             Err(SpoolError::Slow)
         })
     }
@@ -231,4 +239,59 @@ async fn report(
         }
     }
     drop(writer.send(Command::End).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use prometheus_client::registry::Registry;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// A spool whose disk never answers, and what holds it open.
+    fn hanging() -> (Spool, mpsc::Receiver<Command>) {
+        let metrics = Metrics::register(&mut Registry::default()).spool;
+        let (writer, commands) = mpsc::channel(QUEUE);
+        let spool = Spool {
+            writer,
+            copies: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            stock: Arc::new(Stock::new(1 << 20, metrics.clone(), Vec::new(), 0)),
+            metrics,
+            patience: Duration::from_secs(1),
+        };
+        (spool, commands)
+    }
+
+    /// What becomes of a message that the disk has so long for, and the fault that the spool has then.
+    async fn keep_for(spool: &Spool, time: Duration) -> (Result<(), SpoolError>, Option<String>) {
+        let message = Message {
+            id: Uuid::nil(),
+            tenant_id: Uuid::nil(),
+            received_at: Timestamp::UNIX_EPOCH,
+            traceparent: None,
+            body: Bytes::new(),
+        };
+        let outcome = spool.keep(&message, Instant::now() + time).await;
+        (outcome, spool.stock.report().fault)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_is_only_called_slow_when_it_had_time() {
+        let (spool, _commands) = hanging();
+        let (outcome, fault) = keep_for(&spool, Duration::ZERO).await;
+        assert!(matches!(outcome, Err(SpoolError::NoTime)) && fault.is_none(), "{outcome:?} {fault:?}");
+        let (outcome, fault) = keep_for(&spool, DISK_PATIENCE).await;
+        assert!(matches!(outcome, Err(SpoolError::Slow)), "{outcome:?}");
+        assert_eq!(fault.unwrap(), "its disk does not answer in time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_disk_does_not_hide_what_is_wrong_with_it() {
+        let (spool, _commands) = hanging();
+        spool.stock.fault(Some("it is full".to_owned()));
+        let (_, fault) = keep_for(&spool, DISK_PATIENCE).await;
+        assert_eq!(fault.unwrap(), "it is full");
+    }
 }

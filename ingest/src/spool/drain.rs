@@ -179,7 +179,10 @@ impl Drain {
         match self.with_folder(move |folder| folder.keep_aside(segment.number)).await {
             Ok(path) => {
                 let path = path.display();
-                tracing::error!(lost, "{lost} records of the spool cannot be read, what is left is in {path}");
+                tracing::error!(
+                    lost,
+                    "{lost} records of the spool cannot be read, what is left is in {path}"
+                );
             }
             Err(error) => {
                 tracing::error!(

@@ -147,6 +147,13 @@ impl Stock {
         self.fault_changed.notify_one();
     }
 
+    /// Says why something could not be written, unless another reason is known.
+    pub(super) fn first_fault(&self, fault: &str) {
+        if self.report().fault.is_none() {
+            self.fault(Some(fault.to_owned()));
+        }
+    }
+
     pub(super) fn report(&self) -> Report {
         let inner = self.lock();
         let oldest = inner.sealed.iter().chain(&inner.active).find_map(|segment| segment.oldest);
