@@ -1,9 +1,12 @@
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::Stdio;
 
 use azure_simulator::identity::{MintKey, Recipe};
 use serde_json::Value;
 use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 use crate::app::{Options, identity_provider, ingest, settings_file};
 
@@ -62,4 +65,22 @@ async fn check_config_warns_of_what_lets_more_callers_in() {
     assert!(output.status.success());
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("role_check is disabled") && text.contains("authority is not https"), "{text}");
+}
+
+#[tokio::test]
+async fn a_full_standard_error_changes_no_answer() {
+    let unready = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let identity = identity_provider().await;
+    let settings = settings_file(&identity, "amqp://guest:guest@127.0.0.1:1/%2f", &Options::default());
+    let run = |command| {
+        let mut process = ingest(settings.path());
+        process.env("SECURE_EXPORT__ADMIN__LISTEN", unready.local_addr().unwrap().to_string());
+        process.arg(command).stderr(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        process.spawn().unwrap()
+    };
+    assert_eq!(run("check-config").wait().await.unwrap().code(), Some(0));
+    let mut healthcheck = run("healthcheck");
+    let (mut question, _) = unready.accept().await.unwrap();
+    question.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+    assert_eq!(healthcheck.wait().await.unwrap().code(), Some(1));
 }
