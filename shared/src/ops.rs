@@ -11,6 +11,8 @@ use actix_web::{App, HttpResponse, HttpServer, get};
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 
+use crate::telemetry;
+
 /// How long a process may take to say whether it is ready.
 const READINESS_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -127,9 +129,10 @@ fn ready(statuses: &Statuses) -> bool {
 pub fn admin_server(
     settings: &AdminSettings,
     health: Health,
-    registry: Registry,
+    mut registry: Registry,
     more: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<(Server, SocketAddr)> {
+    telemetry::register(&mut registry);
     let registry = Data::new(registry);
     let health = Data::new(health);
     let server = HttpServer::new(move || {

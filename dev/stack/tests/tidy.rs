@@ -108,6 +108,7 @@ fn every_setting_is_documented() {
 #[test]
 fn every_metric_is_documented() {
     let mut registry = Registry::default();
+    shared::telemetry::register(&mut registry);
     drop(ingest::metrics::Metrics::register(&mut registry));
     drop(IntakeMetrics::register(&mut registry));
     drop(DeadLetterMetrics::register(&mut registry));

@@ -39,6 +39,7 @@ async fn every_metric_is_there_before_the_first_request() {
         "secure_export_ingest_requests_in_flight 0",
         "secure_export_ingest_publish_seconds_count 0",
         "secure_export_ingest_remembered_tokens 0",
+        "secure_export_log_lines_dropped_total 0",
     ] {
         assert!(metrics.contains(line), "{line} is missing from\n{metrics}");
     }
