@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,13 @@ use crate::spool::SpoolSettings;
 /// Half of what RabbitMQ 4 takes by default, since each message has headers, too: `max_message_size` in
 /// <https://www.rabbitmq.com/docs/configure>.
 const MOST_BODY_BYTES: usize = 8 << 20;
+
+/// A shorter deadline no broker keeps, and Azure has given up before a longer one.
+const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(10);
+/// Threads, and no machine for this has so many cores.
+const MOST_WORKERS: usize = 512;
+/// The identity provider is nobody's to be flooded.
+const LEAST_REFRESH: Duration = Duration::from_secs(60);
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 
@@ -106,12 +114,23 @@ impl TryFrom<Settings> for Config {
     type Error = SettingsError;
 
     fn try_from(raw: Settings) -> Result<Self, SettingsError> {
-        if raw.http.max_body_bytes.get() > MOST_BODY_BYTES {
-            return Err(SettingsError::Invalid(format!(
+        check(raw.http.max_body_bytes.get() <= MOST_BODY_BYTES, || {
+            format!(
                 "http.max_body_bytes is above {MOST_BODY_BYTES}: brokers take no message that is much larger, and an \
                  alert of Azure Monitor is at most 256 KiB"
-            )));
-        }
+            )
+        })?;
+        check(DEADLINES.contains(&raw.http.request_deadline), || {
+            "http.request_deadline must be between 100ms and 10s: Azure waits about 10 s".to_owned()
+        })?;
+        check(raw.http.workers.get() <= MOST_WORKERS, || {
+            format!(
+                "http.workers is above {MOST_WORKERS}: each is a thread, and more than cores are of no use"
+            )
+        })?;
+        check(raw.keys.refresh >= LEAST_REFRESH, || {
+            "keys.refresh is below 1m: a new key is fetched at once when a token names it".to_owned()
+        })?;
         Ok(Self {
             auth: AuthPolicy {
                 schedule: Schedule {
@@ -126,10 +145,8 @@ impl TryFrom<Settings> for Config {
                 max_token_bytes: raw.http.max_token_bytes.get(),
                 remembered_max: raw.tokens.remembered_max,
             },
-            spool: raw.spool.folder.map(|folder| SpoolSettings {
-                folder,
-                max_bytes: raw.spool.max_bytes.get(),
-                patience: raw.spool.patience,
+            spool: raw.spool.folder.filter(|folder| !folder.as_os_str().is_empty()).map(|folder| {
+                SpoolSettings { folder, max_bytes: raw.spool.max_bytes.get(), patience: raw.spool.patience }
             }),
             http: raw.http,
             admin: raw.admin,
@@ -138,6 +155,10 @@ impl TryFrom<Settings> for Config {
             broker: raw.amqp.try_into()?,
         })
     }
+}
+
+fn check(fits: bool, otherwise: impl FnOnce() -> String) -> Result<(), SettingsError> {
+    if fits { Ok(()) } else { Err(SettingsError::Invalid(otherwise())) }
 }
 
 fn checked_log(log: LogSettings) -> Result<LogSettings, SettingsError> {
@@ -192,6 +213,43 @@ mod tests {
         let trust = config.trust.entry(uuid::Uuid::nil(), None).unwrap();
         assert_eq!(trust.role.as_deref(), Some("ActionGroupsSecureWebhook"));
         assert_eq!(config.trust.risks().count(), 0);
+    }
+
+    /// The defaults with a broker and a tenant, and with one line replaced.
+    fn with(line: &str, replaced: &str) -> Result<Config, String> {
+        assert!(DEFAULTS.contains(line), "{line}");
+        let file = DEFAULTS.replace("# url = ", "url = ").replace(line, replaced) + TRUST;
+        settings::load::<Settings>(&file, None).and_then(Config::try_from).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_the_program_would_hang_or_panic_with_is_refused_with_its_limit() {
+        for (line, key, fitting, others) in [
+            (
+                "request_deadline = \"5s\"",
+                "request_deadline",
+                ["\"100ms\"", "\"10s\""],
+                ["\"99ms\"", "\"10001ms\""],
+            ),
+            ("workers = 2", "workers", ["1", "512"], ["513", "100000"]),
+            ("max_in_flight = 1024", "max_in_flight", ["1", "65536"], ["65537", "9223372036854775807"]),
+            ("refresh = \"1h\"", "refresh", ["\"1m\"", "\"24h\""], ["\"59s\"", "\"1ns\""]),
+        ] {
+            for value in fitting {
+                assert!(with(line, &format!("{key} = {value}")).is_ok(), "{key} = {value}");
+            }
+            for value in others {
+                let error = with(line, &format!("{key} = {value}")).unwrap_err();
+                assert!(error.contains(key), "{key} = {value}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_spool_without_the_name_of_a_folder_is_off() {
+        let line = "# folder = \"/var/lib/ingest/spool\"";
+        assert!(with(line, "folder = \"\"").unwrap().spool.is_none());
+        assert!(with(line, "folder = \"/x\"").unwrap().spool.is_some());
     }
 
     #[test]

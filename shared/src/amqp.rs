@@ -24,8 +24,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 const HEARTBEAT_SECONDS: u16 = 10;
 /// AMQP names are short strings of at most 255 bytes; the prefix leaves room for what follows it.
 const MAX_PREFIX_BYTES: usize = 100;
-/// Far more than a broker confirms in the time that anybody waits; a semaphore panics over too many permits.
-const MOST_IN_FLIGHT: usize = 1_000_000;
+/// More do not make a broker faster, and each is a message in memory.
+const MOST_IN_FLIGHT: usize = 65_536;
 
 /// Section `[amqp]` of both services, as written.
 #[derive(Debug, Clone, Deserialize)]
@@ -78,7 +78,7 @@ impl TryFrom<AmqpSettings> for Broker {
             );
         }
         if raw.max_in_flight > MOST_IN_FLIGHT {
-            return invalid(format!("amqp.max_in_flight must be at most {MOST_IN_FLIGHT}"));
+            return invalid(format!("amqp.max_in_flight is above {MOST_IN_FLIGHT}"));
         }
         Ok(Self {
             url,

@@ -17,6 +17,12 @@ const SEPARATOR: &str = "__";
 pub enum SettingsError {
     #[error("{0}")]
     Unreadable(#[from] config::ConfigError),
+    #[error("cannot read {}: {source}", .path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("{0}")]
     Invalid(String),
     #[error("{name}_file: cannot read {path}: {source}")]
@@ -91,7 +97,14 @@ fn load_with<T: DeserializeOwned>(
     if let Some(path) = file {
         builder = builder.add_source(config::File::from(path).format(config::FileFormat::Toml));
     }
-    Ok(builder.add_source(environment).build()?.try_deserialize()?)
+    let settings = builder.add_source(environment).build().map_err(|error| match (error, file) {
+        // It says what is wrong with the file, and not which one it is.
+        (config::ConfigError::Foreign(source), Some(path)) => {
+            SettingsError::File { path: path.to_owned(), source }
+        }
+        (other, _) => other.into(),
+    })?;
+    Ok(settings.try_deserialize()?)
 }
 
 #[cfg(test)]
@@ -143,6 +156,15 @@ mod tests {
     fn a_wrong_type_is_named_with_its_key() {
         let error = with(&[("SECURE_EXPORT__HTTP__PORT", "many")]).unwrap_err().to_string();
         assert!(error.contains("port") || error.contains("many"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for path in [folder.to_owned(), folder.join("nothing.toml")] {
+            let error = load::<Sample>(DEFAULTS, Some(&path)).unwrap_err().to_string();
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+        }
     }
 
     #[test]

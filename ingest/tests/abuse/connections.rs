@@ -169,7 +169,7 @@ async fn who_does_not_read_the_answers_is_cut_off() {
 #[tokio::test]
 async fn ten_thousand_idle_connections_keep_nobody_out() {
     let count = idle_ones();
-    let options = Options { request_deadline: "12s", http: "max_connections = 12000", ..Options::default() };
+    let options = Options { request_deadline: "10s", http: "max_connections = 12000", ..Options::default() };
     let mut program = Program::start(options, &[]).await;
     let port = program.port;
     let started = Instant::now();

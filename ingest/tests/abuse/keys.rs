@@ -18,7 +18,11 @@ fn with_unknown_key(app: &TestApp, number: usize) -> Attempt {
 
 async fn with_short_refresh() -> TestApp {
     watch_for_panics();
-    let options = Options { request_deadline: DEADLINE_SETTING, refresh: "300ms", ..Options::default() };
+    let options = Options {
+        request_deadline: DEADLINE_SETTING,
+        refresh: Duration::from_millis(300),
+        ..Options::default()
+    };
     TestApp::with(options).await
 }
 

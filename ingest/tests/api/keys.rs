@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use azure_simulator::identity::{Fault, Faults, OldKeys, Recipe};
 use futures_util::future::join_all;
 use stack::testing::TestVhost;
@@ -41,7 +43,7 @@ async fn without_keys_the_answer_is_503_until_they_can_be_fetched() {
 
 #[tokio::test]
 async fn keys_once_fetched_outlive_an_outage_of_the_identity_provider() {
-    let options = Options { refresh: "100ms", ..Options::default() };
+    let options = Options { refresh: Duration::from_millis(100), ..Options::default() };
     let app = TestApp::with(options).await;
     assert_eq!(app.post(&app.token(), alert(1)).await.status(), 202);
     app.identity.directory().misbehave(Faults { discovery: Fault::Down, keys: Fault::Down });
@@ -54,7 +56,7 @@ async fn keys_once_fetched_outlive_an_outage_of_the_identity_provider() {
 
 #[tokio::test]
 async fn a_remembered_token_is_forgotten_when_its_key_is_withdrawn() {
-    let options = Options { refresh: "100ms", ..Options::default() };
+    let options = Options { refresh: Duration::from_millis(100), ..Options::default() };
     let app = TestApp::with(options).await;
     let token = app.token();
     assert_eq!(app.post(&token, alert(1)).await.status(), 202);

@@ -42,8 +42,8 @@ pub(crate) struct TestApp {
 /// What a test wants otherwise than usual.
 pub(crate) struct Options {
     pub(crate) request_deadline: &'static str,
-    /// The pause between fetches of the keys.
-    pub(crate) refresh: &'static str,
+    /// The pause between fetches of the keys, shorter than a settings file may ask for.
+    pub(crate) refresh: Duration,
     /// More lines of the http section.
     pub(crate) http: &'static str,
     /// More lines of the trust section.
@@ -60,7 +60,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             request_deadline: "5s",
-            refresh: "1h",
+            refresh: Duration::from_secs(3600),
             http: "",
             trust: String::new(),
             amqp: "",
@@ -87,7 +87,9 @@ impl TestApp {
         let (identity, vhost) = (identity.into(), vhost.into());
         let amqp_url = amqp_url(&vhost, options.broker);
         let file = settings_file(&identity, &amqp_url, &options);
-        let application = Application::build(Config::load(Some(file.path())).unwrap()).await.unwrap();
+        let mut config = Config::load(Some(file.path())).unwrap();
+        config.auth.schedule.refresh = options.refresh;
+        let application = Application::build(config).await.unwrap();
         let (port, admin_port) = (application.port(), application.admin_port());
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn({
@@ -202,7 +204,7 @@ pub(crate) fn settings_file(identity: &Running, amqp_url: &str, options: &Option
     let tenant = Settings::default().tenants.remove(0);
     let audiences: Vec<_> =
         tenant.resources.iter().flat_map(|api| [&api.app_id_uri, &api.client_id]).collect();
-    let Options { request_deadline, refresh, http, trust, amqp, spool, .. } = options;
+    let Options { request_deadline, http, trust, amqp, spool, .. } = options;
     let mut file = NamedTempFile::new().unwrap();
     write!(
         file,
@@ -219,7 +221,6 @@ url = "{amqp_url}"
 [spool]
 {spool}
 [keys]
-refresh = "{refresh}"
 fetch_timeout = "1s"
 [trust.test]
 tenant_id = "{}"
