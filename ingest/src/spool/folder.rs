@@ -4,7 +4,6 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use rustix::fs::OFlags;
@@ -26,15 +25,7 @@ const STRAY: u64 = 1 << 40;
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    lock: Mutex<File>,
-}
-
-/// Whether a folder is still the one that was locked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
-    Kept,
-    /// There is another one in its place now, and it is locked.
-    Renewed,
+    lock: File,
 }
 
 /// What a folder holds.
@@ -66,37 +57,31 @@ impl Folder {
         let unusable = |source| FolderError::Unusable { path: path.to_owned(), source };
         create_folders(path).map_err(unusable)?;
         match lock(path) {
-            Ok(lock) => Ok(Self { path: path.to_owned(), lock: Mutex::new(lock) }),
+            Ok(lock) => Ok(Self { path: path.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(FolderError::Taken(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
     }
 
-    /// Makes sure that what is written next has a name in this folder: one that was removed or replaced takes files
-    /// that nobody ever sees.
-    pub(super) fn hold(&self) -> io::Result<Hold> {
-        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.is_locked_by(&held) {
-            return Ok(Hold::Kept);
+    /// Whether the folder is still the one that was locked. What is written after it was removed, or hidden by another
+    /// disk, has no name that a restart would find; and what is in another one is not known here.
+    pub(super) fn hold(&self) -> io::Result<()> {
+        if self.is_held() {
+            return Ok(());
         }
-        *held = lock(&self.path).map_err(|error| match error {
-            TryLockError::WouldBlock => io::Error::other("another ingest uses the folder now"),
-            TryLockError::Error(error) => error,
-        })?;
-        Ok(Hold::Renewed)
+        Err(io::Error::other("the folder is not the one that it was: bring it back, or restart ingest"))
     }
 
     /// Whether a segment is no more, because somebody has removed it.
     pub(super) fn has_lost(&self, number: u64) -> bool {
-        let held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_locked_by(&held) && matches!(self.segment(number).try_exists(), Ok(false))
+        self.is_held() && matches!(self.segment(number).try_exists(), Ok(false))
     }
 
-    fn is_locked_by(&self, lock: &File) -> bool {
+    fn is_held(&self) -> bool {
         let same =
             |one: fs::Metadata, other: fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
         let there = fs::metadata(self.path.join(LOCK));
-        there.is_ok_and(|there| lock.metadata().is_ok_and(|held| same(there, held)))
+        there.is_ok_and(|there| self.lock.metadata().is_ok_and(|held| same(there, held)))
     }
 
     pub(super) fn list(&self) -> io::Result<Listing> {
@@ -288,19 +273,21 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_was_replaced_is_locked_anew() {
+    fn a_folder_that_was_replaced_is_not_taken_for_the_one_that_it_was() {
         let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("spool");
+        let (path, elsewhere) = (place.path().join("spool"), place.path().join("elsewhere"));
         let folder = Folder::open(&path).unwrap();
         folder.create(1).unwrap();
-        assert_eq!(folder.hold().unwrap(), Hold::Kept);
-        fs::remove_dir_all(&path).unwrap();
+        fs::rename(&path, &elsewhere).unwrap();
+        assert!(folder.hold().is_err());
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join(LOCK), b"").unwrap();
         assert!(folder.hold().is_err());
         assert!(!folder.has_lost(1), "the disk may come back");
-        fs::create_dir(&path).unwrap();
-        assert_eq!(folder.hold().unwrap(), Hold::Renewed);
-        assert_eq!(folder.hold().unwrap(), Hold::Kept);
+        fs::remove_dir_all(&path).unwrap();
+        fs::rename(&elsewhere, &path).unwrap();
+        folder.hold().unwrap();
+        folder.remove(1).unwrap();
         assert!(folder.has_lost(1));
-        assert!(matches!(Folder::open(&path), Err(FolderError::Taken(_))));
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::SpoolError;
-use super::folder::{Folder, Hold};
+use super::folder::Folder;
 use super::stock::{Segment, Stock};
 use crate::metrics::SpoolMetrics;
 
@@ -146,10 +146,7 @@ impl Writer {
     }
 
     fn append(&mut self, records: &[u8]) -> io::Result<u64> {
-        if self.folder.hold()? == Hold::Renewed {
-            tracing::error!("the folder of the spool was replaced: what was in it is not published");
-            self.seal();
-        }
+        self.folder.hold()?;
         self.leave_nameless();
         let number = self.append_once(records)?;
         // Removed while it was written to: once more, and this time into a file that can be found again.
