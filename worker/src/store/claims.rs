@@ -37,6 +37,8 @@ pub struct Claim {
     pub fired_at: Timestamp,
     /// A create may have been sent under an earlier lease.
     pub create_attempted: bool,
+    /// The firing that such a create was about.
+    pub create_fired_at: Option<Timestamp>,
     /// A write may have been sent before, and nobody knows what became of it.
     pub write_unsure: bool,
     /// It is time to look for a second work item.
@@ -93,6 +95,7 @@ struct Row {
     wants: String,
     fired_at: SqlTimestamp,
     attempted: bool,
+    create_fired_at: Option<SqlTimestamp>,
     write_unsure: bool,
     double_check_due: bool,
     ended: bool,
@@ -133,7 +136,7 @@ pub async fn claim_due(
              SELECT coalesce(max(failures), 0) > 0 AS failing, coalesce(max(paused_until) > now(), false) AS paused
              FROM targets WHERE target = $1
          ), due AS (
-             SELECT ticket_id, create_attempted_at IS NOT NULL AS attempted,
+             SELECT ticket_id, create_attempted_at IS NOT NULL AS attempted, create_fired_at,
                     coalesce(double_check_at <= now(), false) AS double_check_due,
                     write_unsure OR lease_until IS NOT NULL AS unsure
              FROM tickets
@@ -150,6 +153,7 @@ pub async fn claim_due(
              SET lease_number = t.lease_number + 1, lease_until = now() + $3 * interval '1 millisecond', leased_by = $4,
                  create_attempted_at =
                      CASE WHEN t.external_id IS NULL THEN coalesce(t.create_attempted_at, now()) END,
+                 create_fired_at = CASE WHEN t.external_id IS NULL THEN coalesce(t.create_fired_at, t.fired_at) END,
                  double_check_at = CASE WHEN t.lease_until IS NOT NULL AND t.external_id IS NULL
                                         THEN now() + $6 * interval '1 millisecond' ELSE t.double_check_at END,
                  double_check_ms = CASE WHEN t.lease_until IS NOT NULL AND t.external_id IS NULL
@@ -159,6 +163,7 @@ pub async fn claim_due(
              RETURNING t.*
          )
          SELECT c.ticket_id, c.lease_number, c.version, c.correlation_id, c.wants, c.fired_at, due.attempted,
+                due.create_fired_at,
                 due.unsure AS write_unsure, due.double_check_due, c.ended_at IS NOT NULL AS ended,
                 c.external_id, c.external_number, c.synced, c.told_through, c.ci_id, c.ci_name, c.ci_missing,
                 coalesce((extract(epoch FROM now() - c.failing_since) * 1000)::bigint, 0) AS failing_ms, c.retry_ms,
@@ -211,6 +216,7 @@ impl Row {
             wants: wants(&self.wants)?,
             fired_at: self.fired_at.to_jiff(),
             create_attempted: self.attempted,
+            create_fired_at: self.create_fired_at.map(SqlTimestamp::to_jiff),
             write_unsure: self.write_unsure,
             double_check_due: self.double_check_due,
             ended: self.ended,

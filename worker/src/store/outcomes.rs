@@ -71,10 +71,13 @@ pub async fn record(
 ) -> Result<Vec<Recorded>, sqlx::Error> {
     sqlx::query_as(
         "UPDATE tickets t
-         SET external_id = o.external_id, external_number = o.external_number, synced = o.synced,
+         SET external_id = o.external_id, external_number = o.external_number,
+             synced = CASE WHEN t.write_unsure AND t.version > o.version AND t.synced = 'resolved' THEN 'resolved' ELSE o.synced END,
              told_through = o.told_through, ci_id = o.ci_id, ci_name = o.ci_name, ci_missing = o.ci_missing,
              create_attempted_at = CASE WHEN o.create_unsure THEN t.create_attempted_at END,
-             write_unsure = o.write_unsure, lease_until = NULL, leased_by = NULL,
+             create_fired_at = CASE WHEN o.create_unsure THEN t.create_fired_at END,
+             -- Somebody may have come to doubt it since this one was claimed.
+             write_unsure = o.write_unsure OR t.write_unsure AND t.version > o.version, lease_until = NULL, leased_by = NULL,
              failing_since = CASE WHEN o.error IS NOT NULL THEN coalesce(t.failing_since, now()) END,
              retry_ms = coalesce(o.retry_ms, 0), last_error = o.error,
              parked_at = CASE WHEN o.park THEN now() END,
@@ -111,6 +114,30 @@ pub async fn suspect(connection: &mut PgConnection, tickets: &[Uuid]) -> Result<
         .bind(tickets)
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+/// Has work items read: somebody who had lost these tickets has written to them all the same. Where that was a
+/// resolution, it was ours and no person's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn doubt(
+    connection: &mut PgConnection,
+    written: &[Uuid],
+    resolved: &[Uuid],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE tickets
+         SET write_unsure = true, version = version + 1,
+             synced = CASE WHEN ticket_id = ANY($2) THEN 'resolved' ELSE synced END,
+             due_at = CASE WHEN parked_at IS NULL THEN least(due_at, now()) END
+         WHERE ticket_id = ANY($1) AND external_id IS NOT NULL",
+    )
+    .bind(written)
+    .bind(resolved)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -177,6 +177,8 @@ impl Progress<'_> {
             Some(_) | None => Sought::Unknown,
         };
         match sort_out(found, sought) {
+            // A ticket whose place another has taken is given no other work item.
+            _ if self.claim.ended && self.seen == Seen::Gone => self.seen = Seen::Absent,
             Found::Nothing => self.seen = Seen::Absent,
             Found::Unclear => {}
             Found::Items { keep, doubles } => {
@@ -184,7 +186,7 @@ impl Progress<'_> {
                     self.check = DoubleCheck::Found;
                     self.doubles = doubles;
                 }
-                self.adopt(keep);
+                self.adopt(keep, self.claim.create_fired_at.unwrap_or(self.claim.fired_at));
             }
         }
     }
@@ -268,7 +270,7 @@ impl Progress<'_> {
         match self.call("create", connector.create(&draft)).await {
             Ok(item) => {
                 self.create_sent = true;
-                self.adopt(item);
+                self.adopt(item, self.claim.fired_at);
                 Ok(())
             }
             Err(stop) => {
@@ -386,14 +388,15 @@ impl Progress<'_> {
         self.claim.item.as_ref().map(|item| item.id.clone()).unwrap_or_default()
     }
 
-    fn adopt(&mut self, item: WorkItem) {
+    /// Takes the work item for the ticket's own. If it was made for the ticket, it says what had fired by then.
+    fn adopt(&mut self, item: WorkItem, made_for: Timestamp) {
         self.seen = Seen::Item(item.state);
         let known = self.claim.item.take();
         // What was noted on another one stands there, not here.
         let told_through = match &known {
             Some(known) if known.id != item.id => Timestamp::UNIX_EPOCH,
             Some(known) => known.told_through,
-            None => self.claim.fired_at,
+            None => made_for,
         };
         self.claim.item = Some(Item {
             id: item.id,

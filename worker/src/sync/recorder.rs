@@ -169,12 +169,18 @@ impl Recorder {
             .collect();
         let (kept, lost): (Vec<&Done>, Vec<&Done>) =
             batch.iter().partition(|done| recorded.contains_key(&done.lease()));
-        // Whoever lost a ticket changes nothing of it. What it has called stays on record, and a create is looked into.
+        // Whoever lost a ticket changes nothing of it. What it has called stays on record, and a write is looked into.
         let attempts: Vec<Attempt> = batch.iter().flat_map(|done| done.attempts.iter().cloned()).collect();
         outcomes::keep_attempts(connection, &attempts).await?;
         let suspect: Vec<Uuid> =
             lost.iter().filter(|done| done.create_sent).map(|done| done.claim.ticket_id).collect();
         outcomes::suspect(connection, &suspect).await?;
+        let lost_with = |action: &[&str]| -> Vec<Uuid> {
+            let has = |done: &&&Done| done.attempts.iter().any(|attempt| action.contains(&attempt.action));
+            lost.iter().filter(has).map(|done| done.claim.ticket_id).collect()
+        };
+        let (written, resolved) = (lost_with(&["note", "resolve", "reopen"]), lost_with(&["resolve"]));
+        outcomes::doubt(connection, &written, &resolved).await?;
         for done in kept.iter().filter(|done| done.is_replaced()) {
             tickets::replace(connection, done.claim.ticket_id, CLOSED_ELSEWHERE).await?;
         }

@@ -283,3 +283,20 @@ fn a_reopen_that_is_carried_out_late_does_not_outlast_the_resolution() {
         world.stop().await;
     });
 }
+
+#[test]
+fn a_firing_after_a_create_whose_answer_was_lost_is_written_on_what_it_made() {
+    in_world(async {
+        let settings = "sync.retry.look_up_after = \"3s\"";
+        let world = World::build(1, &Differences { settings, ..Differences::default() }).await;
+        world.snow().inject(Fault::new(Effect::Reset).on("create").times(1).after_write()).unwrap();
+        world.send(metric(1).fired()).await;
+        until("the incident is made", async || (world.snow().tickets().len() == 1).then_some(())).await;
+        world.send(rule(1).fire(minutes_after(&metric(1), 10)).fired()).await;
+        world.settled(2).await;
+        let incident = world.incident();
+        let notes: Vec<&str> = incident.journal.iter().map(|entry| entry.value.as_str()).collect();
+        assert!(notes.iter().any(|note| note.contains("fired again")), "{notes:?}");
+        world.stop().await;
+    });
+}

@@ -7,8 +7,9 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Barrier;
 use worker::config::DoubleCheckSettings;
+use worker::connector::WorkItemState;
 use worker::store::claims::{Claim, Terms, claim_due};
-use worker::store::outcomes::{Outcome, record};
+use worker::store::outcomes::{Outcome, doubt, record};
 
 use crate::world::{World, in_world, metric, until};
 
@@ -68,6 +69,30 @@ fn a_worker_whose_lease_was_taken_over_records_nothing() {
         assert_eq!(record(&mut connection, &[made(&fresh, "fresh")], CHECK).await.unwrap().len(), 1);
         drop(connection);
         assert_eq!(world.tickets().await[0].number.as_deref(), Some("fresh"));
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_work_item_that_a_worker_wrote_to_after_it_had_lost_it_is_read_whatever_its_holder_records() {
+    in_world(async {
+        let world = with_due_tickets(1).await;
+        let first = claim(&world, LEASE).await;
+        let mut connection = world.pool.acquire().await.unwrap();
+        record(&mut connection, &[made(&first, "only")], CHECK).await.unwrap();
+        let ids = [first.ticket_id];
+        doubt(&mut connection, &ids, &ids).await.unwrap();
+        let holder = claimed(&world.pool, 1, &terms(LEASE, "holder")).await.pop().unwrap();
+        assert!(holder.write_unsure);
+        assert_eq!(holder.item.as_ref().unwrap().state, WorkItemState::Resolved, "it was no person");
+
+        doubt(&mut connection, &ids, &ids).await.unwrap();
+        let recorded = record(&mut connection, &[made(&holder, "only")], CHECK).await.unwrap();
+        assert!(recorded[0].due_again);
+        let next = claimed(&world.pool, 1, &terms(LEASE, "next")).await.pop().unwrap();
+        assert!(next.write_unsure);
+        assert_eq!(next.item.unwrap().state, WorkItemState::Resolved);
+        drop(connection);
         world.stop().await;
     });
 }
