@@ -110,7 +110,7 @@ mod tests {
             ("intake.prefetch", "65535", "0", "1 to 65535"),
             ("intake.linger", "'1m'", "'61s'", "0s to 1m, not 1m 1s"),
             ("intake.retry_pause", "'1ms'", "'0s'", "1ms to 87600h"),
-            ("amqp.max_in_flight", "1000000", "1000001", "at most 1000000"),
+            ("amqp.max_in_flight", "65536", "65537", "above 65536"),
             ("sync.poll", "'1ms'", "'0s'", "1ms to 87600h"),
             ("sync.lease", "'87600h'", "'87601h'", "1ms to 87600h"),
             ("sync.record_linger", "'0s'", "'2m'", "0s to 1m"),
