@@ -164,7 +164,8 @@ impl Attack<'_> {
         findings.sort();
         findings.dedup();
         let dead = evidence::dead_letters(&description.amqp_url, &description.database_url).await?;
-        let poisoned = dead.iter().filter(|body| faults::is_poison(body)).count();
+        let (poison, others): (Vec<_>, Vec<_>) = dead.into_iter().partition(|body| faults::is_poison(body));
+        let poisoned = poison.into_iter().collect::<BTreeSet<_>>().len();
         let report = Report {
             seed: self.seed,
             minutes: self.arguments.minutes,
@@ -176,7 +177,7 @@ impl Attack<'_> {
             last_words,
             findings,
             healed: judgement.healed,
-            dead_letters: dead.len() - poisoned,
+            dead_letters: others.len(),
             poisoned,
             restarts: self.world.restarts(),
             faults: self.tried(&applied),

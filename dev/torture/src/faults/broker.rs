@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
+use uuid::Uuid;
 
 use super::Victims;
 use crate::world::World;
@@ -14,7 +15,7 @@ const DISK_FREE: &str = "100MB";
 const MORE_THAN_THERE_IS: &str = "1000000GB";
 
 const POLICY: &str = "torture-full";
-const POISON: &[u8] = b"poison of a fault run: no alert";
+const POISON: &str = "poison of a fault run, no alert: ";
 
 /// The disk alarm: publishers are blocked, consumers go on.
 ///
@@ -56,7 +57,10 @@ pub(crate) async fn poison(world: &World) -> anyhow::Result<()> {
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let properties = BasicProperties::default().with_delivery_mode(2);
-    let publish = channel.basic_publish("alerts".into(), "notification".into(), options, POISON, properties);
+    // Each its own: the ledger takes two of the same content for one that died twice.
+    let body = format!("{POISON}{}", Uuid::now_v7());
+    let publish =
+        channel.basic_publish("alerts".into(), "notification".into(), options, body.as_bytes(), properties);
     let confirmation = publish.await?.await?;
     connection.close(200, "done".into()).await?;
     ensure!(confirmation == Confirmation::Ack(None), "the broker does not take it: {confirmation:?}");
@@ -65,7 +69,7 @@ pub(crate) async fn poison(world: &World) -> anyhow::Result<()> {
 
 /// Whether a dead letter is one that [`poison`] made.
 pub(crate) fn is_poison(body: &[u8]) -> bool {
-    body == POISON
+    body.starts_with(POISON.as_bytes())
 }
 
 /// Undoes what was done, whatever else happens to the broker meanwhile.
