@@ -328,6 +328,19 @@ mod tests {
     }
 
     #[test]
+    fn a_target_is_one_product_and_what_it_lacks_is_named_whole() {
+        let with = |line: &str| refusal(&format!("{NEEDED}\n{line}"));
+        let error = with("[targets.rt.connector.request_tracker]\nbase_url = \"https://rt.example.com\"");
+        assert!(error.contains("targets.rt.connector.request_tracker.auth"), "{error}");
+        for (line, missing) in [
+            ("[targets.rt.connector]", "targets.rt.connector: give one of"),
+            ("[targets.rt.connector.nonsuch]", "nonsuch"),
+        ] {
+            assert!(with(line).contains(missing), "{}", with(line));
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_is_named() {
         let cases = [
             ("nonsense = 1", "nonsense"),

@@ -19,13 +19,13 @@ pub mod request_tracker;
 pub mod servicenow;
 mod text;
 
-/// One configured ITSM product: `[targets.NAME.connector.PRODUCT]`.
+/// One configured ITSM product, exactly one: `[targets.NAME.connector.PRODUCT]`.
+// No enum: an error inside one does not name the product.
 #[derive(Debug, Clone, Deserialize)]
-pub enum ConnectorSettings {
-    #[serde(rename = "request_tracker")]
-    RequestTracker(request_tracker::RequestTrackerSettings),
-    #[serde(rename = "servicenow")]
-    ServiceNow(servicenow::ServiceNowSettings),
+#[serde(deny_unknown_fields)]
+pub struct ConnectorSettings {
+    request_tracker: Option<request_tracker::RequestTrackerSettings>,
+    servicenow: Option<servicenow::ServiceNowSettings>,
 }
 
 impl ConnectorSettings {
@@ -34,13 +34,16 @@ impl ConnectorSettings {
     /// # Errors
     /// When a setting cannot be used; the message names the key under `name`.
     pub fn connect(self, name: &str, deadline: Duration) -> Result<Arc<dyn Connector>, SettingsError> {
-        match self {
-            Self::RequestTracker(settings) => {
+        match (self.request_tracker, self.servicenow) {
+            (Some(settings), None) => {
                 let name = format!("{name}.request_tracker");
                 Ok(Arc::new(request_tracker::RequestTracker::new(&name, settings, deadline)?))
             }
-            Self::ServiceNow(settings) => {
+            (None, Some(settings)) => {
                 Ok(Arc::new(servicenow::ServiceNow::new(&format!("{name}.servicenow"), settings, deadline)?))
+            }
+            (None, None) | (Some(_), Some(_)) => {
+                Err(SettingsError::Invalid(format!("{name}: give one of request_tracker and servicenow")))
             }
         }
     }

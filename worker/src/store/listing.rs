@@ -97,7 +97,9 @@ pub async fn tickets(pool: &PgPool, filter: &Filter) -> Result<Vec<TicketLine>, 
 /// When the database fails.
 pub async fn find(pool: &PgPool, name: &str) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar(
-        "SELECT ticket_id FROM tickets WHERE ticket_id = $2 OR external_number = $1 OR correlation_id = $1",
+        // A number that is written with a sign is given without: in a shell it begins a comment.
+        "SELECT ticket_id FROM tickets
+         WHERE ticket_id = $2 OR external_number IN ($1, '#' || $1) OR correlation_id = $1",
     )
     .bind(name)
     .bind(name.parse::<Uuid>().ok())

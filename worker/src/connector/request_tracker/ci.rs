@@ -42,9 +42,7 @@ impl Cmdb for RequestTracker {
                 found.retain(|asset| asset.name.to_lowercase() == name.to_lowercase());
                 if !all_seen {
                     // Another one of this name may be on the next page: nothing is certain.
-                    warn!(
-                        "more than {MAX_NAMESAKES} assets have a name like {name:?}, so none is taken by it"
-                    );
+                    warn!("{MAX_NAMESAKES} assets or more have a name like {name:?}, so none is taken by it");
                     found.clear();
                 }
                 Ok(hits(&found))

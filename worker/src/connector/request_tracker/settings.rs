@@ -46,12 +46,12 @@ pub struct RequestTrackerSettings {
 
 /// The user of the integration.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthSettings {
+#[serde(deny_unknown_fields)]
+pub struct AuthSettings {
     /// An authentication token, made on the user's page of settings.
-    Token(TokenSettings),
+    pub token: Option<TokenSettings>,
     /// A user's name and password.
-    Basic(BasicSettings),
+    pub basic: Option<BasicSettings>,
 }
 
 /// An authentication token.
@@ -128,13 +128,16 @@ impl RequestTrackerSettings {
 
 impl AuthSettings {
     fn check(self, name: &str) -> Result<Credentials, SettingsError> {
-        match self {
-            Self::Token(token) => {
+        match (self.token, self.basic) {
+            (Some(token), None) => {
                 let name = format!("{name}.token.value");
                 let value = secret(&name, token.value, token.value_file)?;
                 Ok(Credentials::Fixed(Fixed::token(&name, "token", &value)?))
             }
-            Self::Basic(basic) => basic.check(&format!("{name}.basic")),
+            (None, Some(basic)) => basic.check(&format!("{name}.basic")),
+            (None, None) | (Some(_), Some(_)) => {
+                Err(SettingsError::Invalid(format!("{name}: give one of token and basic")))
+            }
         }
     }
 }
@@ -271,6 +274,7 @@ pub(super) mod tests {
         refuse(json!({"queu": "x"}), "queu");
         refuse(json!({"queue": ""}), "t.request_tracker.queue");
         refuse(json!({"key_field": "a}b"}), "t.request_tracker.key_field");
+        refuse(json!({"auth": {}}), "t.request_tracker.auth: give one of token and basic");
         refuse(json!({"auth": {"token": {}}}), "t.request_tracker.auth.token.value");
         refuse(json!({"auth": {"basic": {"username": "u"}}}), "t.request_tracker.auth.basic.password");
         refuse(json!({"ci": {"default": "x"}}), "t.request_tracker.ci.default");

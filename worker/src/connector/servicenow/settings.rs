@@ -40,12 +40,12 @@ pub struct ServiceNowSettings {
 
 /// The user of the integration.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthSettings {
+#[serde(deny_unknown_fields)]
+pub struct AuthSettings {
     /// OAuth client credentials.
-    OAuth(OAuthSettings),
+    pub oauth: Option<OAuthSettings>,
     /// A user's name and password.
-    Basic(BasicSettings),
+    pub basic: Option<BasicSettings>,
 }
 
 /// A client of the application registry, with an OAuth application user.
@@ -153,8 +153,8 @@ impl ServiceNowSettings {
 
 impl AuthSettings {
     fn check(self, name: &str, base_url: &Url) -> Result<Credentials, SettingsError> {
-        match self {
-            Self::OAuth(oauth) => {
+        match (self.oauth, self.basic) {
+            (Some(oauth), None) => {
                 let name = format!("{name}.oauth.client_secret");
                 let client_secret = secret(&name, oauth.client_secret, oauth.client_secret_file)?;
                 let mut token_url = base_url.clone();
@@ -167,7 +167,10 @@ impl AuthSettings {
                 let client = ClientCredentials::new(token_url, oauth.client_id, client_secret);
                 Ok(Credentials::ClientCredentials(client))
             }
-            Self::Basic(basic) => basic.check(&format!("{name}.basic")),
+            (None, Some(basic)) => basic.check(&format!("{name}.basic")),
+            (None, None) | (Some(_), Some(_)) => {
+                Err(SettingsError::Invalid(format!("{name}: give one of oauth and basic")))
+            }
         }
     }
 }
@@ -283,6 +286,7 @@ mod tests {
         refuse(json!({"tabel": "incident"}), "tabel");
         refuse(json!({"table": "incident?x"}), "t.servicenow.table");
         refuse(json!({"auth": {"basic": {"username": "u"}}}), "t.servicenow.auth.basic.password");
+        refuse(json!({"auth": {}}), "t.servicenow.auth: give one of oauth and basic");
         refuse(json!({"auth": {"oauth": {"client_id": "c"}}}), "t.servicenow.auth.oauth.client_secret");
         refuse(json!({"ci": {"tag_key": "a^b"}}), "t.servicenow.ci.tag_key");
         refuse(json!({"ci": {"name_fields": []}}), "t.servicenow.ci.name_fields");
