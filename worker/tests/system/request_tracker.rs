@@ -84,7 +84,8 @@ async fn keys(tracker: &TestRequestTracker) -> Vec<String> {
         if items.is_empty() {
             break;
         }
-        let fields = items.iter().flat_map(|item| item["CustomFields"].as_array().unwrap());
+        // A ticket that was moved to a queue without custom fields shows none.
+        let fields = items.iter().filter_map(|item| item["CustomFields"].as_array()).flatten();
         let of_keys = fields.filter(|field| field["name"] == KEY_FIELD);
         keys.extend(of_keys.map(|field| field["values"][0].as_str().unwrap_or_default().to_owned()));
     }

@@ -1,7 +1,7 @@
 //! What REST 2.0 answers. Pure.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::super::{WorkItem, WorkItemState, text};
@@ -17,7 +17,7 @@ pub(super) struct Record {
     pub(super) status: String,
     #[serde(rename = "Name", default)]
     pub(super) name: String,
-    #[serde(rename = "CustomFields", default)]
+    #[serde(rename = "CustomFields", default, deserialize_with = "list_or_nothing")]
     custom_fields: Vec<CustomField>,
 }
 
@@ -129,6 +129,16 @@ pub(super) fn sentences(said: &[String]) -> String {
     text::line(&said.join("; "), MAX_REASON_CHARS)
 }
 
+/// Where a queue has no custom fields, an empty text stands for their list.
+fn list_or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CustomField>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        list @ Value::Array(_) => serde_json::from_value(list).map_err(D::Error::custom),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            Ok(Vec::new())
+        }
+    }
+}
+
 fn is_named(field: &CustomField, name: &FieldName) -> bool {
     field.name.eq_ignore_ascii_case(name.as_str())
 }
@@ -173,6 +183,7 @@ mod tests {
         assert!(!of(json!(["sx1-b"])).has(&field, "sx1-a"));
         assert!(!of(json!([])).has(&field, "sx1-b"));
         assert!(!record(json!({"id": 1})).has(&field, "sx1-a"));
+        assert!(!record(json!({"id": 1, "CustomFields": ""})).has(&field, "sx1-a"), "of a queue without any");
     }
 
     #[test]
