@@ -38,8 +38,9 @@ const TARGET: &str = "servicenow";
 
 /// `http.request_deadline` of ingest, which counts from the first byte that it reads.
 const REQUEST_DEADLINE_S: f64 = 5.0;
-/// What an answer may take besides: on a machine without a free core, bytes wait on both sides to be looked at.
-const MACHINE_S: f64 = 1.0;
+/// What an answer may take besides: on a machine without a free core, bytes wait on both sides to be looked at. Azure
+/// waits ten seconds for an answer, so two are left for the way.
+const MACHINE_S: f64 = 3.0;
 
 /// A program at rest, with its buffers and caches; docs/performance.md aims at the half.
 const INGEST_AT_REST_MIB: f64 = 64.0;
