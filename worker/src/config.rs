@@ -15,6 +15,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::connector::{Connector, ConnectorSettings};
 use crate::policy::{Route, RouteSettings};
+use crate::sync::binding::{CiSettings, Strategies};
 
 mod limits;
 
@@ -50,6 +51,7 @@ pub struct Database {
 #[derive(Clone)]
 pub struct Target {
     pub connector: Arc<dyn Connector>,
+    pub ci: Strategies,
     pub concurrency: usize,
     pub request_deadline: Duration,
 }
@@ -194,6 +196,8 @@ struct RawTarget {
     #[serde(default = "RawTarget::request_deadline", with = "shared::settings::duration")]
     request_deadline: Duration,
     connector: ConnectorSettings,
+    #[serde(default)]
+    ci: CiSettings,
 }
 
 impl RawTarget {
@@ -285,7 +289,8 @@ fn checked_target(name: &str, raw: RawTarget, lease: Duration) -> Result<Target,
         &format!("sync.lease must be at least {CALLS_PER_LEASE} times {key}.request_deadline"),
     )?;
     let connector = raw.connector.connect(&format!("{key}.connector"), raw.request_deadline)?;
-    Ok(Target { connector, concurrency: raw.concurrency, request_deadline: raw.request_deadline })
+    let ci = raw.ci.check(&format!("{key}.ci"))?;
+    Ok(Target { connector, ci, concurrency: raw.concurrency, request_deadline: raw.request_deadline })
 }
 
 fn check(holds: bool, otherwise: &str) -> Result<(), SettingsError> {
@@ -356,6 +361,7 @@ mod tests {
             ("sync.retry.min = \"1h\"", "sync.retry.min"),
             ("log.filter = \"worker=dbug\"", "log.filter"),
             ("dead_letters.max_waiting = 0", "dead_letters.max_waiting"),
+            ("targets.snow.ci.strategies = [\"host\"]", "targets.snow.ci.strategies"),
             ("route.correlation_key = \" \"", "route.correlation_key"),
         ];
         for (line, key) in cases {

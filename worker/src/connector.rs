@@ -13,7 +13,6 @@ use shared::settings::SettingsError;
 
 pub use self::http::BasicSettings;
 
-mod cmdb;
 mod http;
 pub mod request_tracker;
 pub mod servicenow;
@@ -78,8 +77,9 @@ pub trait Connector: Send + Sync {
     /// Closes an open work item that stands for the same alert as `original`, with a link to it.
     async fn close_double(&self, id: &str, original: &WorkItem) -> Result<(), ConnectorError>;
 
-    /// The configuration item that one of the candidates names, the first that is certain.
-    async fn find_ci(&self, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError>;
+    /// The configuration items that the candidate names in this way, verified in the returned records; none if the
+    /// product does not know the way, or the candidate is not of its kind.
+    async fn find_cis(&self, way: CiWay, candidate: &CiCandidate) -> Result<CiHits, ConnectorError>;
 }
 
 /// An incident, or whatever the product calls it.
@@ -123,6 +123,8 @@ pub struct Draft {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
     pub note: String,
+    /// The product's id of the configuration item, where it is bound only now.
+    pub ci: Option<String>,
     /// Further fields by the product's own names.
     pub fields: BTreeMap<String, String>,
 }
@@ -136,16 +138,34 @@ pub enum CiCandidate {
     Name(String),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CiMatch {
-    Found {
-        id: String,
-        name: String,
-    },
-    /// Several fit equally well: none is taken. The text says which candidate and which items.
-    Ambiguous(String),
-    NotFound,
+/// How a configuration item is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CiWay {
+    /// By an attribute that holds the Azure resource id.
+    ArmId,
+    /// By its name.
+    Name,
+    /// By a tag that holds the Azure resource id.
+    Tag,
 }
+
+impl CiWay {
+    /// The surest first.
+    pub const ALL: [Self; 3] = [Self::ArmId, Self::Name, Self::Tag];
+
+    /// Its name in the settings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ArmId => "arm_id",
+            Self::Name => "name",
+            Self::Tag => "tag",
+        }
+    }
+}
+
+/// What one look-up found: name by id.
+pub type CiHits = BTreeMap<String, String>;
 
 /// What became of a call that did not succeed, named by what the caller can do about it.
 ///

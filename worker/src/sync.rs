@@ -19,6 +19,7 @@ use crate::policy::Route;
 use crate::store::Ledger;
 use crate::store::claims::{Claim, Terms, claim_due};
 
+pub mod binding;
 pub mod ci;
 pub mod doubles;
 pub mod pass;

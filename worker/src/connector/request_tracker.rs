@@ -19,7 +19,7 @@ use self::query::Id;
 use self::settings::Desk;
 use self::visit::Visit;
 use super::http::HttpClient;
-use super::{Change, CiCandidate, CiMatch, Connector, ConnectorError, Draft, WorkItem, WorkItemState, cmdb};
+use super::{Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, WorkItem, WorkItemState};
 
 mod ci;
 mod payload;
@@ -153,7 +153,7 @@ impl Connector for RequestTracker {
         visit.change(id, &change, &self.desk.statuses.duplicate, &over).await
     }
 
-    async fn find_ci(&self, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError> {
-        cmdb::bind(self, candidates).await
+    async fn find_cis(&self, way: CiWay, candidate: &CiCandidate) -> Result<CiHits, ConnectorError> {
+        self.look_up(way, candidate).await
     }
 }

@@ -21,7 +21,7 @@ use self::record::{Row, WORK_ITEM};
 use self::settings::Instance;
 use super::http::{Call, HttpClient, Purpose};
 use super::{
-    Change, CiCandidate, CiMatch, Connector, ConnectorError, Draft, WorkItem, WorkItemState, cmdb, text,
+    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, WorkItem, WorkItemState, text,
 };
 
 mod ci;
@@ -225,8 +225,8 @@ impl Connector for ServiceNow {
         self.resolved(id, body).await
     }
 
-    async fn find_ci(&self, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError> {
-        cmdb::bind(self, candidates).await
+    async fn find_cis(&self, way: CiWay, candidate: &CiCandidate) -> Result<CiHits, ConnectorError> {
+        self.look_up(way, candidate).await
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use moka::Expiry;
 use moka::future::Cache;
 
-use crate::config::CiCacheSettings;
-use crate::connector::{CiCandidate, CiMatch, Connector, ConnectorError};
+use super::binding::{self, CiMatch};
+use crate::config::{CiCacheSettings, Target};
+use crate::connector::{CiCandidate, ConnectorError};
 use crate::store::claims::Ci;
 
 /// Answers of one target's CMDB.
@@ -62,15 +63,11 @@ impl CiFinder {
     ///
     /// # Errors
     /// When the target must be left alone or refuses our credentials; the ticket is tried again later then.
-    pub async fn find(
-        &self,
-        connector: &dyn Connector,
-        candidates: &[CiCandidate],
-    ) -> Result<Finding, ConnectorError> {
+    pub async fn find(&self, target: &Target, candidates: &[CiCandidate]) -> Result<Finding, ConnectorError> {
         let mut asked = false;
         let asking = async {
             asked = true;
-            match connector.find_ci(candidates).await {
+            match binding::bind(target.connector.as_ref(), &target.ci, candidates).await {
                 Ok(found) => Ok(Answer::Match(found)),
                 Err(ConnectorError::Rejected(reason)) => Ok(Answer::Refused(reason)),
                 Err(error) => Err(error),

@@ -286,10 +286,10 @@ impl Progress<'_> {
         if let Some(Ci::Bound { id, .. }) = &self.claim.ci {
             return Ok(Some(id.clone()));
         }
-        let (pass, connector) = (self.pass, Arc::clone(&self.pass.target.connector));
+        let pass = self.pass;
         let started = (Timestamp::now(), Instant::now());
         self.check_lease()?;
-        let asking = pass.ci.find(connector.as_ref(), &alert.ci_candidates);
+        let asking = pass.ci.find(&pass.target, &alert.ci_candidates);
         let finding = match tokio::time::timeout(pass.target.request_deadline, asking).await {
             Ok(finding) => finding,
             Err(_) => Ok(Finding::too_slow()),
@@ -335,6 +335,7 @@ impl Progress<'_> {
         let (alert, ticket) = (self.view(body), self.ticket());
         Change {
             note: self.rendered(&Template::Note(transition), &alert, &ticket),
+            ci: None,
             fields: self.fields(transition, &alert, &ticket),
         }
     }

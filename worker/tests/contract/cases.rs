@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use worker::connector::{CiCandidate, CiMatch, ConnectorError, Draft, WorkItem, WorkItemState};
+use worker::connector::{Change, CiCandidate, ConnectorError, Draft, WorkItem, WorkItemState};
+use worker::sync::binding::{CiMatch, CiSettings, bind};
 
 use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, change, draft};
 
@@ -282,6 +283,18 @@ pub(crate) async fn binds_the_only_item_that_an_id_or_a_name_fits(desk: &dyn Des
     Possible::Yes
 }
 
+pub(crate) async fn binds_an_item_later(desk: &dyn Desk) -> Possible {
+    let id = desk.seed_ci(&named(desk, "web-07"), "").await;
+    let item = made(desk).await;
+    for _ in 0..2 {
+        let change = Change { ci: Some(id.clone()), ..change("Now there is one") };
+        desk.connector().note(&item.id, &change).await.unwrap();
+        assert_eq!(only(desk).await.ci, Some(id.clone()));
+    }
+    assert_eq!(state(desk, &item).await, WorkItemState::Open);
+    Possible::Yes
+}
+
 pub(crate) async fn binds_nothing_where_nothing_or_several_fit(desk: &dyn Desk) -> Possible {
     let machine = named(desk, "web-07");
     let id = format!("{MACHINES}{machine}");
@@ -289,9 +302,7 @@ pub(crate) async fn binds_nothing_where_nothing_or_several_fit(desk: &dyn Desk) 
     let hostile = ["x' OR id > 0 OR Name LIKE '", "%", "_", "x\\"];
     assert_eq!(bound(desk, &hostile.map(name)).await, None);
     let twins = [desk.seed_ci(&named(desk, "one"), &id).await, desk.seed_ci(&named(desk, "two"), &id).await];
-    let CiMatch::Ambiguous(why) = desk.connector().find_ci(&[arm(&id)]).await.unwrap() else {
-        panic!("one of two was taken")
-    };
+    let CiMatch::Ambiguous(why) = matched(desk, &[arm(&id)]).await else { panic!("one of two was taken") };
     assert!(why.contains(&id) && twins.iter().all(|twin| why.contains(twin.as_str())), "{why}");
     Possible::Yes
 }
@@ -321,11 +332,16 @@ async fn state(desk: &dyn Desk, item: &WorkItem) -> WorkItemState {
 }
 
 async fn bound(desk: &dyn Desk, candidates: &[CiCandidate]) -> Option<String> {
-    match desk.connector().find_ci(candidates).await.unwrap() {
+    match matched(desk, candidates).await {
         CiMatch::Found { id, .. } => Some(id),
         CiMatch::NotFound => None,
         CiMatch::Ambiguous(reason) => panic!("{reason}"),
     }
+}
+
+async fn matched(desk: &dyn Desk, candidates: &[CiCandidate]) -> CiMatch {
+    let strategies = CiSettings::default().check("ci").unwrap();
+    bind(desk.connector(), &strategies, candidates).await.unwrap()
 }
 
 fn arm(id: &str) -> CiCandidate {

@@ -141,5 +141,5 @@ pub(crate) fn draft(key: &str) -> Draft {
 }
 
 pub(crate) fn change(note: &str) -> Change {
-    Change { note: note.to_owned(), fields: BTreeMap::new() }
+    Change { note: note.to_owned(), ..Change::default() }
 }

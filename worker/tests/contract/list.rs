@@ -28,6 +28,7 @@ macro_rules! for_every_case {
             takes_texts_of_any_length_and_kind: [];
             reaches_no_other_address_by_an_id_that_is_none: [];
             binds_the_only_item_that_an_id_or_a_name_fits: [];
+            binds_an_item_later: [];
             binds_nothing_where_nothing_or_several_fit: [];
         }
     };

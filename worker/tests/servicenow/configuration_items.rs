@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use itsm_simulator::servicenow::{CiSeed, Switches};
 use serde_json::json;
-use worker::connector::{CiCandidate, CiMatch, Connector, ConnectorError, Draft};
+use worker::connector::{CiCandidate, Connector, ConnectorError, Draft};
+use worker::sync::binding::{CiMatch, CiSettings, bind};
 
 use crate::desk::{Desk, draft};
 
@@ -32,8 +33,12 @@ fn status(seed: CiSeed, install_status: &str) -> CiSeed {
     CiSeed { fields, ..seed }
 }
 
+async fn matched(desk: &Desk, candidates: &[CiCandidate]) -> Result<CiMatch, ConnectorError> {
+    bind(&desk.connector, &CiSettings::default().check("ci").unwrap(), candidates).await
+}
+
 async fn found(desk: &Desk, candidates: &[CiCandidate]) -> Option<String> {
-    match desk.connector.find_ci(candidates).await.unwrap() {
+    match matched(desk, candidates).await.unwrap() {
         CiMatch::Found { id, .. } => Some(id),
         CiMatch::NotFound => None,
         CiMatch::Ambiguous(reason) => panic!("{reason}"),
@@ -81,7 +86,7 @@ async fn an_item_is_found_by_its_tag() {
 async fn two_items_are_refused_by_name() {
     let desk = Desk::open().await;
     let ids = [desk.seed(server("web-07", "")), desk.seed(server("web-07", ""))];
-    let CiMatch::Ambiguous(reason) = desk.connector.find_ci(&[by_name("web-07")]).await.unwrap() else {
+    let CiMatch::Ambiguous(reason) = matched(&desk, &[by_name("web-07")]).await.unwrap() else {
         panic!("one of two was taken");
     };
     assert!(ids.iter().all(|id| reason.contains(id)), "{reason}");
@@ -104,7 +109,7 @@ async fn a_column_that_the_class_does_not_have_is_reported_and_no_item_taken() {
     let settings = json!({"ci": {"arm_id_tables": ["cmdb_ci"]}});
     let desk = Desk::with(Switches::default(), settings).await;
     desk.seed(machine("web-07", ID));
-    let error = desk.connector.find_ci(&[by_id()]).await.unwrap_err();
+    let error = matched(&desk, &[by_id()]).await.unwrap_err();
     assert!(
         matches!(&error, ConnectorError::Rejected(words) if words.contains("cmdb_ci ignores a condition on object_id")),
         "{error}"
@@ -128,10 +133,4 @@ async fn a_name_that_means_something_to_the_query_language_is_not_asked_for() {
         assert_eq!(found(&desk, &[by_name(name)]).await, None, "{name:?}");
     }
     assert_eq!(desk.instance().calls().total, 0);
-}
-
-#[tokio::test]
-async fn a_ticket_without_an_item_gets_the_default() {
-    let desk = Desk::with(Switches::default(), json!({"ci": {"default": "c0ffee"}})).await;
-    assert_eq!(found(&desk, &[by_id()]).await.as_deref(), Some("c0ffee"));
 }

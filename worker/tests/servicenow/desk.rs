@@ -89,7 +89,7 @@ pub(crate) fn draft(correlation_id: &str) -> Draft {
 }
 
 pub(crate) fn change(note: &str) -> Change {
-    Change { note: note.to_owned(), fields: BTreeMap::new() }
+    Change { note: note.to_owned(), ..Change::default() }
 }
 
 fn connect(simulator: &Running, changes: &Value) -> ServiceNow {

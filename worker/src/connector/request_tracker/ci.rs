@@ -1,11 +1,9 @@
 //! Finding the asset that an alert is about.
 
-use async_trait::async_trait;
 use tracing::warn;
 use url::Url;
 
-use super::super::cmdb::{Cmdb, Hits, Way};
-use super::super::{CiCandidate, ConnectorError};
+use super::super::{CiCandidate, CiHits, CiWay, ConnectorError};
 use super::record::Record;
 use super::{RequestTracker, query};
 
@@ -14,15 +12,18 @@ const MAX_HITS: u8 = 5;
 /// A search for a name also finds longer ones; this is as many as a page holds.
 const MAX_NAMESAKES: u8 = 100;
 
-#[async_trait]
-impl Cmdb for RequestTracker {
-    async fn look_up(&self, way: Way, candidate: &CiCandidate) -> Result<Hits, ConnectorError> {
+impl RequestTracker {
+    pub(super) async fn look_up(
+        &self,
+        way: CiWay,
+        candidate: &CiCandidate,
+    ) -> Result<CiHits, ConnectorError> {
         let assets = &self.desk.assets;
-        let Some(catalog) = &assets.catalog else { return Ok(Hits::new()) };
+        let Some(catalog) = &assets.catalog else { return Ok(CiHits::new()) };
         let base = &self.desk.base_url;
         match (way, candidate) {
-            (Way::ArmId, CiCandidate::ArmId(id)) => {
-                let Some(field) = &assets.arm_id_field else { return Ok(Hits::new()) };
+            (CiWay::ArmId, CiCandidate::ArmId(id)) => {
+                let field = &assets.arm_id_field;
                 let url = query::assets_by_field(base, catalog, field, id, MAX_HITS);
                 let found = self.assets(url).await?;
                 if let Some(other) = found.iter().find(|asset| !asset.has(field, id)) {
@@ -35,7 +36,7 @@ impl Cmdb for RequestTracker {
                 }
                 Ok(hits(&found))
             }
-            (Way::Name, CiCandidate::Name(name)) if assets.by_name => {
+            (CiWay::Name, CiCandidate::Name(name)) => {
                 let mut found =
                     self.assets(query::assets_by_name(base, catalog, name, MAX_NAMESAKES)).await?;
                 let all_seen = found.len() < usize::from(MAX_NAMESAKES);
@@ -48,23 +49,17 @@ impl Cmdb for RequestTracker {
                 Ok(hits(&found))
             }
             // Assets have no tags.
-            (Way::Tag, _)
-            | (Way::ArmId, CiCandidate::Name(_))
-            | (Way::Name, CiCandidate::ArmId(_) | CiCandidate::Name(_)) => Ok(Hits::new()),
+            (CiWay::Tag, _) | (CiWay::ArmId, CiCandidate::Name(_)) | (CiWay::Name, CiCandidate::ArmId(_)) => {
+                Ok(CiHits::new())
+            }
         }
     }
 
-    fn default_item(&self) -> Option<&str> {
-        self.desk.assets.default.as_ref().map(query::Id::as_str)
-    }
-}
-
-impl RequestTracker {
     /// Tries the search with a value that no asset has, and says if it is of no use here.
     pub(super) async fn check_assets(&self, nobody: &str) {
         for (way, candidate) in [
-            (Way::ArmId, CiCandidate::ArmId(nobody.to_owned())),
-            (Way::Name, CiCandidate::Name(nobody.to_owned())),
+            (CiWay::ArmId, CiCandidate::ArmId(nobody.to_owned())),
+            (CiWay::Name, CiCandidate::Name(nobody.to_owned())),
         ] {
             match self.look_up(way, &candidate).await {
                 Ok(_) => {}
@@ -84,6 +79,6 @@ impl RequestTracker {
     }
 }
 
-fn hits(assets: &[Record]) -> Hits {
+fn hits(assets: &[Record]) -> CiHits {
     assets.iter().map(|asset| (asset.id(), asset.name.clone())).collect()
 }

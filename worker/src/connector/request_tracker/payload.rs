@@ -28,7 +28,7 @@ pub(super) fn create(desk: &Desk, draft: &Draft) -> Result<Value, ConnectorError
     body.insert("Content".to_owned(), text::block(&text.join("\n\n"), TEXT_CHARS).into());
     body.insert("ContentType".to_owned(), "text/plain".into());
     if let Some(ci) = &draft.ci {
-        body.insert("RefersTo".to_owned(), format!("asset:{ci}").into());
+        body.insert("RefersTo".to_owned(), asset(ci).into());
     }
     let custom = body.entry("CustomFields").or_insert_with(|| json!({}));
     if let Some(custom) = custom.as_object_mut() {
@@ -44,6 +44,11 @@ pub(super) fn comment(note: &str, status: Option<&str>) -> Value {
         body.insert("Status".to_owned(), status.into());
     }
     body
+}
+
+/// How a link names an asset.
+pub(super) fn asset(id: &str) -> String {
+    format!("asset:{id}")
 }
 
 pub(super) fn duplicate_of(original: &WorkItem) -> String {

@@ -8,7 +8,7 @@ use shared::settings::{SettingsError, list, secret};
 use url::Url;
 
 use super::super::http::{BasicSettings, Credentials, Fixed, base_url};
-use super::query::{FieldName, Id, quoted};
+use super::query::{FieldName, quoted};
 use super::record::Statuses;
 
 /// One Request Tracker, version 5 or later.
@@ -64,25 +64,19 @@ pub struct TokenSettings {
     pub value_file: Option<PathBuf>,
 }
 
-/// Ways to find an asset, tried in this order: by Azure resource id, by name.
+/// Where assets are found.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CiSettings {
     /// The catalog with the assets; empty binds none. Default empty.
     pub catalog: String,
-    /// The custom field of that catalog with the Azure resource id; empty turns this way off.
-    /// Default `ARM Resource Id`.
+    /// The custom field of that catalog with the Azure resource id. Default `ARM Resource Id`.
     pub arm_id_field: String,
-    /// Whether an asset is also found by its name. Default `true`.
-    pub by_name: bool,
-    /// Id of the asset of a ticket for which none is found; empty for none. Default empty.
-    pub default: String,
 }
 
 impl Default for CiSettings {
     fn default() -> Self {
-        let arm_id_field = "ARM Resource Id".to_owned();
-        Self { catalog: String::new(), arm_id_field, by_name: true, default: String::new() }
+        Self { catalog: String::new(), arm_id_field: "ARM Resource Id".to_owned() }
     }
 }
 
@@ -99,9 +93,7 @@ pub(super) struct Desk {
 #[derive(Debug)]
 pub(super) struct Assets {
     pub(super) catalog: Option<String>,
-    pub(super) arm_id_field: Option<FieldName>,
-    pub(super) by_name: bool,
-    pub(super) default: Option<Id>,
+    pub(super) arm_id_field: FieldName,
 }
 
 impl RequestTrackerSettings {
@@ -169,15 +161,9 @@ impl Statuses {
 impl CiSettings {
     fn check(self, name: &str) -> Result<Assets, SettingsError> {
         let catalog = Some(self.catalog).filter(|catalog| !catalog.is_empty());
-        let default = Some(self.default).filter(|id| !id.is_empty()).map(|id| Id::parse(&id)).transpose();
         Ok(Assets {
             catalog: catalog.map(|catalog| text(&format!("{name}.catalog"), catalog)).transpose()?,
-            arm_id_field: match self.arm_id_field.as_str() {
-                "" => None,
-                given => Some(field(&format!("{name}.arm_id_field"), given)?),
-            },
-            by_name: self.by_name,
-            default: default.map_err(|error| SettingsError::Invalid(format!("{name}.default: {error}")))?,
+            arm_id_field: field(&format!("{name}.arm_id_field"), &self.arm_id_field)?,
         })
     }
 }
@@ -256,13 +242,11 @@ pub(super) mod tests {
             value = "1-2-3"
             [ci]
             catalog = "Azure CIs"
-            default = "12"
         "#;
         let settings: RequestTrackerSettings = shared::settings::load(file, None).unwrap();
         let (desk, _) = settings.check("t").unwrap();
         assert_eq!(desk.statuses.closed, ["rejected", "deleted", "closed"]);
         assert_eq!(desk.assets.catalog.as_deref(), Some("Azure CIs"));
-        assert_eq!(desk.assets.default.as_ref().map(Id::as_str), Some("12"));
     }
 
     #[test]
@@ -277,7 +261,6 @@ pub(super) mod tests {
         refuse(json!({"auth": {}}), "t.request_tracker.auth: give one of token and basic");
         refuse(json!({"auth": {"token": {}}}), "t.request_tracker.auth.token.value");
         refuse(json!({"auth": {"basic": {"username": "u"}}}), "t.request_tracker.auth.basic.password");
-        refuse(json!({"ci": {"default": "x"}}), "t.request_tracker.ci.default");
         refuse(json!({"ci": {"arm_id_field": "'"}}), "t.request_tracker.ci.arm_id_field");
     }
 

@@ -114,7 +114,10 @@ impl Visit<'_> {
     }
 
     pub(super) async fn set_fields(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
-        let fields = payload::fields(self.desk, &change.fields)?;
+        let mut fields = payload::fields(self.desk, &change.fields)?;
+        if let Some(ci) = &change.ci {
+            fields.insert("AddRefersTo".to_owned(), payload::asset(ci).into());
+        }
         if fields.is_empty() { Ok(()) } else { self.update(id, fields).await }
     }
 

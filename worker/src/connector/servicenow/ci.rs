@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use async_trait::async_trait;
 use tracing::warn;
 
-use super::super::cmdb::{Cmdb, Hits, Way};
-use super::super::{CiCandidate, ConnectorError};
+use super::super::{CiCandidate, CiHits, CiWay, ConnectorError};
 use super::ServiceNow;
 use super::query::{Identifier, Query, QueryValue};
 use super::record::Row;
@@ -20,29 +18,23 @@ static TAGS: Identifier = Identifier::known("cmdb_key_value");
 const TAG_KEY: Identifier = Identifier::known("key");
 const TAG_VALUE: Identifier = Identifier::known("value");
 
-#[async_trait]
-impl Cmdb for ServiceNow {
-    async fn look_up(&self, way: Way, candidate: &CiCandidate) -> Result<Hits, ConnectorError> {
+impl ServiceNow {
+    pub(super) async fn look_up(
+        &self,
+        way: CiWay,
+        candidate: &CiCandidate,
+    ) -> Result<CiHits, ConnectorError> {
         let rules = &self.instance.ci;
         match (way, candidate) {
-            (Way::ArmId, CiCandidate::ArmId(id)) => self.first(&rules.arm_id, id).await,
-            (Way::Name, CiCandidate::Name(name)) => self.first(&rules.name, name).await,
-            (Way::Tag, CiCandidate::ArmId(id)) => match &rules.tag_key {
-                Some(key) => self.tagged(key, &spellings(id)).await,
-                None => Ok(Hits::new()),
-            },
-            (Way::ArmId | Way::Tag, CiCandidate::Name(_)) | (Way::Name, CiCandidate::ArmId(_)) => {
-                Ok(Hits::new())
+            (CiWay::ArmId, CiCandidate::ArmId(id)) => self.first(&rules.arm_id, id).await,
+            (CiWay::Name, CiCandidate::Name(name)) => self.first(&rules.name, name).await,
+            (CiWay::Tag, CiCandidate::ArmId(id)) => self.tagged(&rules.tag_key, &spellings(id)).await,
+            (CiWay::ArmId | CiWay::Tag, CiCandidate::Name(_)) | (CiWay::Name, CiCandidate::ArmId(_)) => {
+                Ok(CiHits::new())
             }
         }
     }
 
-    fn default_item(&self) -> Option<&str> {
-        self.instance.ci.default.as_deref()
-    }
-}
-
-impl ServiceNow {
     /// Tries every look-up with a value that no item has, and says which are of no use here.
     pub(super) async fn check_ci(&self, nobody: &QueryValue) {
         let rules = &self.instance.ci;
@@ -53,9 +45,7 @@ impl ServiceNow {
                     .push((table, self.items(table, &look_up.fields, std::slice::from_ref(nobody)).await));
             }
         }
-        if let Some(key) = &rules.tag_key {
-            outcomes.push((&TAGS, self.tagged(key, std::slice::from_ref(nobody)).await));
-        }
+        outcomes.push((&TAGS, self.tagged(&rules.tag_key, std::slice::from_ref(nobody)).await));
         for (table, outcome) in outcomes {
             if let Err(error) = outcome {
                 let table = table.as_str();
@@ -65,7 +55,7 @@ impl ServiceNow {
     }
 
     /// What the first table that knows the value has of it.
-    async fn first(&self, look_up: &LookUp, value: &str) -> Result<Hits, ConnectorError> {
+    async fn first(&self, look_up: &LookUp, value: &str) -> Result<CiHits, ConnectorError> {
         let mut misconfigured = None;
         for table in &look_up.tables {
             match self.items(table, &look_up.fields, &spellings(value)).await {
@@ -76,7 +66,7 @@ impl ServiceNow {
                 Err(error) => return Err(error),
             }
         }
-        misconfigured.map_or(Ok(Hits::new()), Err)
+        misconfigured.map_or(Ok(CiHits::new()), Err)
     }
 
     /// The items of a class one of whose columns has one of the values.
@@ -85,9 +75,9 @@ impl ServiceNow {
         table: &Identifier,
         columns: &[Identifier],
         values: &[QueryValue],
-    ) -> Result<Hits, ConnectorError> {
+    ) -> Result<CiHits, ConnectorError> {
         if values.is_empty() {
-            return Ok(Hits::new());
+            return Ok(CiHits::new());
         }
         let query = Query::default().any(columns, values).and(ALIVE);
         let asked: BTreeSet<&str> =
@@ -98,9 +88,9 @@ impl ServiceNow {
     }
 
     /// The items that carry this tag with one of the values.
-    async fn tagged(&self, key: &QueryValue, values: &[QueryValue]) -> Result<Hits, ConnectorError> {
+    async fn tagged(&self, key: &QueryValue, values: &[QueryValue]) -> Result<CiHits, ConnectorError> {
         if values.is_empty() {
-            return Ok(Hits::new());
+            return Ok(CiHits::new());
         }
         let query = Query::default().any(&[TAG_KEY], std::slice::from_ref(key)).any(&[TAG_VALUE], values);
         let columns = [

@@ -38,14 +38,14 @@ pub(super) fn create(draft: &Draft, correlation_display: &str) -> Result<Value, 
 
 /// A work note, and what else changes; `None` when nothing does.
 pub(super) fn note(change: &Change) -> Result<Option<Value>, ConnectorError> {
-    let mut body = of_the_route(&change.fields)?;
+    let mut body = begun(change)?;
     fill(&mut body, "work_notes", &prose(&change.note));
     Ok((!body.is_empty()).then_some(Value::Object(body)))
 }
 
 /// State and resolution in one, as the data policy wants them.
 pub(super) fn resolve(change: &Change, close_code: &str) -> Result<Value, ConnectorError> {
-    let mut body = of_the_route(&change.fields)?;
+    let mut body = begun(change)?;
     let note = prose(&change.note);
     fill(&mut body, "state", RESOLVED);
     fill(&mut body, "close_code", close_code);
@@ -66,10 +66,17 @@ pub(super) fn close_double(original: &WorkItem, close_code: &str) -> Value {
 
 /// Back to work; the instance clears the resolution itself.
 pub(super) fn reopen(change: &Change) -> Result<Value, ConnectorError> {
-    let mut body = of_the_route(&change.fields)?;
+    let mut body = begun(change)?;
     fill(&mut body, "state", IN_PROGRESS);
     fill(&mut body, "work_notes", &prose(&change.note));
     Ok(Value::Object(body))
+}
+
+/// What the route wants of a change, and the configuration item if it was found only now.
+fn begun(change: &Change) -> Result<Fields, ConnectorError> {
+    let mut body = of_the_route(&change.fields)?;
+    fill(&mut body, "cmdb_ci", change.ci.as_deref().unwrap_or_default());
+    Ok(body)
 }
 
 /// What the route wants in the body. An empty value is kept: it is how a column is cleared.
@@ -145,7 +152,7 @@ mod tests {
 
     fn change(note: &str, fields: &[(&str, &str)]) -> Change {
         let fields = fields.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Change { note: note.to_owned(), fields }
+        Change { note: note.to_owned(), fields, ..Change::default() }
     }
 
     #[test]

@@ -62,12 +62,11 @@ pub struct OAuthSettings {
     pub token_path: String,
 }
 
-/// Ways to find a configuration item, tried in this order: by Azure resource id, by name, by tag.
+/// Where configuration items are found.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CiSettings {
-    /// Classes to search for an Azure resource id, one after the other until one has an item; an empty
-    /// list turns this way off. Default `cmdb_ci_vm_object`, `cmdb_ci_cloud_database`, `cmdb_ci_storage_account`.
+    /// Classes to search for an Azure resource id, one after the other until one has an item. Default `cmdb_ci_vm_object`, `cmdb_ci_cloud_database`, `cmdb_ci_storage_account`.
     #[serde(deserialize_with = "list")]
     pub arm_id_tables: Vec<String>,
     /// Columns of these classes, any of which may hold the id. Default `object_id`.
@@ -79,11 +78,8 @@ pub struct CiSettings {
     /// Columns of these classes, any of which may hold the name. Default `name`, `fqdn`.
     #[serde(deserialize_with = "list")]
     pub name_fields: Vec<String>,
-    /// Key of the rows of `cmdb_key_value` whose value is an Azure resource id; empty turns this way off.
-    /// Default `azure_resource_id`.
+    /// Key of the rows of `cmdb_key_value` whose value is an Azure resource id. Default `azure_resource_id`.
     pub tag_key: String,
-    /// `sys_id` of the item of a ticket for which none is found; empty for none. Default empty.
-    pub default: String,
 }
 
 impl Default for CiSettings {
@@ -97,7 +93,6 @@ impl Default for CiSettings {
             name_tables: names(&["cmdb_ci_server", "cmdb_ci"]),
             name_fields: names(&["name", "fqdn"]),
             tag_key: "azure_resource_id".to_owned(),
-            default: String::new(),
         }
     }
 }
@@ -117,8 +112,7 @@ pub(super) struct Instance {
 pub(super) struct CiRules {
     pub(super) arm_id: LookUp,
     pub(super) name: LookUp,
-    pub(super) tag_key: Option<QueryValue>,
-    pub(super) default: Option<String>,
+    pub(super) tag_key: QueryValue,
 }
 
 #[derive(Debug)]
@@ -177,24 +171,24 @@ impl AuthSettings {
 
 impl CiSettings {
     fn check(self, name: &str) -> Result<CiRules, SettingsError> {
-        let tag_key = match self.tag_key.as_str() {
-            "" => None,
-            key => Some(QueryValue::new(key).ok_or_else(|| {
-                SettingsError::Invalid(format!("{name}.tag_key {key:?} cannot stand in a query"))
-            })?),
-        };
+        let tag_key = QueryValue::new(&self.tag_key).ok_or_else(|| {
+            SettingsError::Invalid(format!("{name}.tag_key {:?} cannot stand in a query", self.tag_key))
+        })?;
         Ok(CiRules {
             arm_id: look_up(&format!("{name}.arm_id"), &self.arm_id_tables, &self.arm_id_fields)?,
             name: look_up(&format!("{name}.name"), &self.name_tables, &self.name_fields)?,
             tag_key,
-            default: Some(self.default).filter(|sys_id| !sys_id.is_empty()),
         })
     }
 }
 
 fn look_up(name: &str, tables: &[String], fields: &[String]) -> Result<LookUp, SettingsError> {
-    if fields.is_empty() && !tables.is_empty() {
-        return Err(SettingsError::Invalid(format!("{name}_fields is empty: name a column of the tables")));
+    for (key, names) in [("tables", tables), ("fields", fields)] {
+        if names.is_empty() {
+            return Err(SettingsError::Invalid(format!(
+                "{name}_{key} is empty: a way that is not wanted is left out of the target's ci.strategies"
+            )));
+        }
     }
     let identifiers = |key: &str, names: &[String]| -> Result<Vec<Identifier>, SettingsError> {
         names.iter().map(|one| identifier(&format!("{name}_{key}"), one)).collect()
@@ -261,7 +255,6 @@ mod tests {
             client_id = "c"
             client_secret = "hush"
             [ci]
-            default = "c0ffee"
             name_tables = "cmdb_ci_server, cmdb_ci_appl, cmdb_ci"
             name_fields = ["name"]
         "#;
@@ -269,7 +262,6 @@ mod tests {
         let (instance, _) = settings.check("t.servicenow").unwrap();
         assert_eq!(instance.close_code, "Resolved by caller");
         assert_eq!((instance.ci.name.tables.len(), instance.ci.name.fields.len()), (3, 1));
-        assert_eq!(instance.ci.default.as_deref(), Some("c0ffee"));
     }
 
     #[test]
@@ -277,7 +269,6 @@ mod tests {
         let instance = read(json!({})).unwrap();
         assert_eq!(instance.table.as_str(), "incident");
         assert_eq!(instance.close_code, "Solution provided");
-        assert_eq!(instance.ci.default, None);
     }
 
     #[test]
@@ -290,14 +281,8 @@ mod tests {
         refuse(json!({"auth": {"oauth": {"client_id": "c"}}}), "t.servicenow.auth.oauth.client_secret");
         refuse(json!({"ci": {"tag_key": "a^b"}}), "t.servicenow.ci.tag_key");
         refuse(json!({"ci": {"name_fields": []}}), "t.servicenow.ci.name_fields");
+        refuse(json!({"ci": {"arm_id_tables": []}}), "left out of the target's ci.strategies");
         refuse(json!({"ci": {"name_tables": ["a b"]}}), "t.servicenow.ci.name_tables");
-    }
-
-    #[test]
-    fn a_way_to_find_items_can_be_turned_off() {
-        let instance = read(json!({"ci": {"name_tables": [], "tag_key": ""}})).unwrap();
-        assert!(instance.ci.name.tables.is_empty() && instance.ci.tag_key.is_none());
-        assert!(!instance.ci.arm_id.tables.is_empty());
     }
 
     #[test]
