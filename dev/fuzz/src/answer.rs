@@ -31,7 +31,7 @@ pub(crate) fn run(answer: &[u8]) {
         assert!(reason.starts_with("425"), "a create that may have been done counts as undone: {reason}");
     }
     checked(made.map(|item| assert_storable(&item)));
-    let change = Change { note: "n".to_owned(), fields: BTreeMap::new() };
+    let change = Change { note: "n".to_owned(), ..Change::default() };
     let (resolved, _) =
         exchange(answer, async |product: &dyn Connector| product.resolve(TICKET, &change).await);
     checked(resolved);
