@@ -51,9 +51,9 @@ impl ConnectorSettings {
 /// One ITSM product. Every method is one logical act and may be repeated.
 #[async_trait]
 pub trait Connector: Send + Sync {
-    /// Whether the product answers as this connector relies on: credentials, and that a search for a random
-    /// correlation id finds nothing.
-    async fn check(&self) -> Result<(), ConnectorError>;
+    /// Tries what the connector relies on, such as that a search for a random correlation id finds nothing, and leaves
+    /// nothing behind. An error when the product could not be asked, or does not accept the credentials.
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError>;
 
     /// Every work item with this correlation id, verified in the returned records, oldest first. One, or none; more
     /// only if a create was carried out twice.
@@ -166,6 +166,48 @@ impl CiWay {
 
 /// What one look-up found: name by id.
 pub type CiHits = BTreeMap<String, String>;
+
+/// One thing that a self-test tried, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was tried, such as `search by correlation id`.
+    pub subject: String,
+    pub verdict: Verdict,
+}
+
+/// What a finding means for the tickets of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Fine,
+    /// Tickets are kept, but less well; the text says what to change.
+    Limited(String),
+    /// No ticket can be kept here; the text says what to change.
+    Unusable(String),
+}
+
+impl Finding {
+    /// What came of a trial: `refused` says what it means that the product refuses it.
+    ///
+    /// # Errors
+    /// When the product could not be asked.
+    pub fn of<T>(
+        subject: &str,
+        trial: Result<T, ConnectorError>,
+        refused: fn(String) -> Verdict,
+    ) -> Result<Self, ConnectorError> {
+        let verdict = match trial {
+            Ok(_) => Verdict::Fine,
+            Err(ConnectorError::Rejected(reason) | ConnectorError::Gone(reason)) => refused(reason),
+            Err(
+                error @ (ConnectorError::Unavailable(_)
+                | ConnectorError::Throttled { .. }
+                | ConnectorError::Ambiguous(_)
+                | ConnectorError::Unauthorized(_)),
+            ) => return Err(error),
+        };
+        Ok(Self { subject: subject.to_owned(), verdict })
+    }
+}
 
 /// What became of a call that did not succeed, named by what the caller can do about it.
 ///

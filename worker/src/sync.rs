@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::BootInstant;
 use crate::config::{SyncSettings, Target};
+use crate::connector::{self, ConnectorError, Finding};
 use crate::failure_point::FailurePoint;
 use crate::metrics::{SelfTest, SyncMetrics};
 use crate::policy::Route;
@@ -26,6 +27,7 @@ pub mod pass;
 pub mod plan;
 pub mod recorder;
 pub mod retry;
+pub mod self_test;
 pub mod wake;
 
 use pass::Pass;
@@ -91,12 +93,12 @@ impl TargetLoop {
     async fn check_target(&self) {
         let mut last_wait = Duration::ZERO;
         while !self.shutdown.is_cancelled() {
-            let Err(error) = self.target.connector.check().await else {
-                self.metrics.self_test(&self.name, SelfTest::Passed);
-                tracing::info!(target_name = self.name, "{} passed its self-test", self.name);
+            let name = &self.name;
+            let Err(error) = self.self_test().await else {
+                self.metrics.self_test(name, SelfTest::Passed);
+                tracing::info!(target_name = name, "{name} passed its self-test");
                 return;
             };
-            let name = &self.name;
             self.metrics.self_test(name, SelfTest::Failed);
             tracing::error!(target_name = name, %error, "{name} fails its self-test, no ticket is made there: {error}");
             let failing = Failing { since: Duration::ZERO, last_wait };
@@ -109,6 +111,16 @@ impl TargetLoop {
                 () = self.shutdown.cancelled() => {}
             }
         }
+    }
+
+    async fn self_test(&self) -> Result<(), ConnectorError> {
+        let (findings, name) = (self_test::check(&self.target).await?, &self.name);
+        for Finding { subject, verdict } in &findings {
+            if let connector::Verdict::Limited(what) = verdict {
+                tracing::warn!(target_name = name, subject, "{name} works less well, {subject}: {what}");
+            }
+        }
+        self_test::unusable(&findings).map_or(Ok(()), |reasons| Err(ConnectorError::Rejected(reasons)))
     }
 
     async fn claim(&self, limit: usize) -> Vec<Claim> {

@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use serde_json::{Map, json};
 use shared::settings::SettingsError;
 use tracing::{error, warn};
-use uuid::Uuid;
 
 pub use self::settings::{AuthSettings, CiSettings, RequestTrackerSettings, TokenSettings};
 
@@ -19,12 +18,15 @@ use self::query::Id;
 use self::settings::Desk;
 use self::visit::Visit;
 use super::http::HttpClient;
-use super::{Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, WorkItem, WorkItemState};
+use super::{
+    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, WorkItem, WorkItemState,
+};
 
 mod ci;
 mod payload;
 mod query;
 mod record;
+mod self_test;
 mod settings;
 mod visit;
 
@@ -82,30 +84,8 @@ impl RequestTracker {
 
 #[async_trait]
 impl Connector for RequestTracker {
-    async fn check(&self) -> Result<(), ConnectorError> {
-        let (queue, visit) = (&self.desk.queue, self.visit());
-        let found = visit.queue().await.map_err(|error| match error {
-            ConnectorError::Rejected(reason) => ConnectorError::Rejected(format!(
-                "queue {queue:?}: is it there, and may the user see it? {reason}"
-            )),
-            error @ (ConnectorError::Unavailable(_)
-            | ConnectorError::Throttled { .. }
-            | ConnectorError::Ambiguous(_)
-            | ConnectorError::Unauthorized(_)
-            | ConnectorError::Gone(_)) => error,
-        })?;
-        if !found.takes(&self.desk.key_field) {
-            return Err(ConnectorError::Rejected(format!(
-                "queue {queue:?} has no custom field {:?} that the user sees: apply it to the queue, and grant \
-                 SeeCustomField and ModifyCustomField",
-                self.desk.key_field.as_str()
-            )));
-        }
-        let nobody = format!("self-test:{}", Uuid::now_v7());
-        // Any ticket that is found has another key, and that is an error.
-        visit.tickets(&nobody).await?;
-        self.check_assets(&nobody).await;
-        Ok(())
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
+        self.self_test().await
     }
 
     async fn find(&self, correlation_id: &str) -> Result<Vec<WorkItem>, ConnectorError> {

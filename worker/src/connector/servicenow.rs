@@ -12,7 +12,6 @@ use serde_json::Value;
 use shared::settings::SettingsError;
 use tracing::warn;
 use url::Url;
-use uuid::Uuid;
 
 pub use self::settings::{AuthSettings, CiSettings, OAuthSettings, ServiceNowSettings};
 
@@ -21,21 +20,20 @@ use self::record::{Row, WORK_ITEM};
 use self::settings::Instance;
 use super::http::{Call, HttpClient, Purpose};
 use super::{
-    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, WorkItem, WorkItemState, text,
+    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, WorkItem, WorkItemState,
+    text,
 };
 
 mod ci;
 mod payload;
 mod query;
 mod record;
+mod self_test;
 mod settings;
 
-const CHOICES: Identifier = Identifier::known("sys_choice");
 const CORRELATION_ID: Identifier = Identifier::known("correlation_id");
 /// More than one ticket of a correlation id is one too many; a few show that something is wrong.
 const MAX_TICKETS: u8 = 10;
-/// Stock lists of resolution codes have ten entries.
-const MAX_CHOICES: u8 = 200;
 /// States are small numbers.
 const MAX_STATE_CHARS: usize = 40;
 
@@ -110,56 +108,12 @@ impl ServiceNow {
         // to look costs a call, to guess wrong costs a second incident.
         record::result(&answer).map_err(|reason| purpose.unanswered(reason))
     }
-
-    /// Refuses a resolution code that the instance does not list. A list that may not be read is no obstacle.
-    async fn check_close_code(&self) -> Result<(), ConnectorError> {
-        let Some(name) = QueryValue::new(self.instance.table.as_str()) else { return Ok(()) };
-        let query = Query::default()
-            .any(&[Identifier::known("name")], &[name])
-            .and("element=close_code^inactive=false");
-        let columns = ["name", "element", "label", "value"];
-        let rows = match self.search(&CHOICES, &query, &columns, MAX_CHOICES).await {
-            Ok(rows) => rows,
-            Err(ConnectorError::Rejected(reason)) => {
-                warn!("cannot check close_code, let the user read sys_choice: {reason}");
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        let of_this_list = |row: &&Row| {
-            row.text("name") == self.instance.table.as_str() && row.text("element") == "close_code"
-        };
-        let mut allowed: Vec<&str> = rows.iter().filter(of_this_list).map(|row| row.text("value")).collect();
-        allowed.sort_unstable();
-        allowed.dedup();
-        let known = |code: &str| allowed.is_empty() || allowed.contains(&code);
-        let for_doubles = self.instance.duplicate_close_code.as_str();
-        if !known(for_doubles) {
-            warn!(
-                "duplicate_close_code {for_doubles:?} is not one of this instance's: {}",
-                allowed.join(", ")
-            );
-        }
-        if known(&self.instance.close_code) {
-            return Ok(());
-        }
-        Err(ConnectorError::Rejected(format!(
-            "close_code {:?} is not one of this instance's: {}",
-            self.instance.close_code,
-            allowed.join(", ")
-        )))
-    }
 }
 
 #[async_trait]
 impl Connector for ServiceNow {
-    async fn check(&self) -> Result<(), ConnectorError> {
-        let nobody = correlation_id(&format!("self-test:{}", Uuid::now_v7()))?;
-        // Any ticket that is found has another correlation id, and that is an error.
-        self.tickets(&nobody).await?;
-        self.check_close_code().await?;
-        self.check_ci(&nobody).await;
-        Ok(())
+    async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
+        self.self_test().await
     }
 
     async fn find(&self, id: &str) -> Result<Vec<WorkItem>, ConnectorError> {

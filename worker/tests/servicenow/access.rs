@@ -5,7 +5,8 @@ use std::time::Duration;
 use itsm_simulator::Effect;
 use itsm_simulator::servicenow::Switches;
 use serde_json::json;
-use worker::connector::{Connector, ConnectorError};
+use worker::connector::{Connector, ConnectorError, Finding, Verdict};
+use worker::sync::self_test::unusable;
 
 use crate::desk::Desk;
 
@@ -13,14 +14,16 @@ use crate::desk::Desk;
 async fn a_stock_instance_passes_the_check() {
     let desk = Desk::open().await;
     desk.create("sx1:abc").await;
-    desk.connector.check().await.unwrap();
+    for finding in desk.connector.check().await.unwrap() {
+        assert_eq!(finding.verdict, Verdict::Fine, "{}", finding.subject);
+    }
 }
 
 #[tokio::test]
 async fn a_name_and_a_password_will_do() {
     let auth = json!({"auth": {"basic": {"username": "secure-export", "password": "secure-export"}}});
     let desk = Desk::with(Switches::default(), auth).await;
-    desk.connector.check().await.unwrap();
+    assert_eq!(unusable(&desk.connector.check().await.unwrap()), None);
     assert_eq!(desk.calls("token"), 0);
 }
 
@@ -81,33 +84,42 @@ async fn no_session_is_kept() {
 async fn a_resolution_code_that_the_instance_does_not_know_is_found_at_the_start() {
     let close_codes = vec!["Solved (Permanently)".to_owned(), "Not solved".to_owned()];
     let desk = Desk::with(Switches { close_codes, ..Switches::default() }, json!({})).await;
-    let error = desk.connector.check().await.unwrap_err();
-    let ConnectorError::Rejected(words) = error else { panic!("{error}") };
+    let words = unusable(&desk.connector.check().await.unwrap()).unwrap();
     assert!(
         words.contains("\"Solution provided\"") && words.contains("Not solved, Solved (Permanently)"),
         "{words}"
     );
-    desk.another(&json!({"close_code": "Not solved"})).check().await.unwrap();
+    let findings = desk.another(&json!({"close_code": "Not solved"})).check().await.unwrap();
+    assert_eq!(unusable(&findings), None);
+    let limited = |finding: &&Finding| matches!(finding.verdict, Verdict::Limited(_));
+    let subjects: Vec<_> = findings.iter().filter(limited).map(|finding| &*finding.subject).collect();
+    assert_eq!(subjects, ["duplicate_close_code"]);
 }
 
 #[tokio::test]
 async fn a_list_of_resolution_codes_that_may_not_be_read_is_no_obstacle() {
     let desk = Desk::open().await;
     desk.once("query_choice", Effect::Answer { status: 403, body: None, retry_after_s: None });
-    desk.connector.check().await.unwrap();
+    let findings = desk.connector.check().await.unwrap();
+    let told = |what: &str| what.contains("let the user read sys_choice");
+    assert!(
+        findings.iter().any(|finding| matches!(&finding.verdict, Verdict::Limited(what) if told(what))),
+        "{findings:?}"
+    );
+    assert_eq!(unusable(&findings), None);
 }
 
 #[tokio::test]
 async fn a_table_that_ignores_correlation_ids_is_found_at_the_start() {
     let desk = Desk::with(Switches::default(), json!({"table": "sys_user"})).await;
-    let error = desk.connector.check().await.unwrap_err();
-    assert!(matches!(&error, ConnectorError::Rejected(words) if words.contains("ignores")), "{error}");
+    let words = unusable(&desk.connector.check().await.unwrap()).unwrap();
+    assert!(words.contains("ignores"), "{words}");
     assert!(matches!(desk.connector.find("sx1:abc").await, Err(ConnectorError::Rejected(_))));
 }
 
 #[tokio::test]
 async fn a_table_that_does_not_exist_is_named() {
     let desk = Desk::with(Switches::default(), json!({"table": "incidentx"})).await;
-    let error = desk.connector.check().await.unwrap_err();
-    assert!(matches!(&error, ConnectorError::Rejected(words) if words.contains("incidentx")), "{error}");
+    let words = unusable(&desk.connector.check().await.unwrap()).unwrap();
+    assert!(words.contains("incidentx"), "{words}");
 }

@@ -118,11 +118,13 @@ async fn a_column_that_the_class_does_not_have_is_reported_and_no_item_taken() {
 
 #[tokio::test]
 async fn a_class_that_the_instance_does_not_have_does_not_hide_the_others() {
-    let settings = json!({"ci": {"arm_id_tables": ["cmdb_ci_unknown"]}});
+    let settings =
+        json!({"ci": {"arm_id_tables": ["cmdb_ci_unknown", "cmdb_ci_vm_object", "cmdb_ci_missing"]}});
     let desk = Desk::with(Switches::default(), settings).await;
     let machine = desk.seed(machine("web-07", ""));
     assert_eq!(found(&desk, &[by_id(), by_name("web-07")]).await, Some(machine));
-    desk.connector.check().await.unwrap();
+    let error = matched(&desk, &[by_id()]).await.unwrap_err().to_string();
+    assert!(error.contains("cmdb_ci_unknown") && error.contains("cmdb_ci_missing"), "{error}");
 }
 
 #[tokio::test]

@@ -55,21 +55,6 @@ impl RequestTracker {
         }
     }
 
-    /// Tries the search with a value that no asset has, and says if it is of no use here.
-    pub(super) async fn check_assets(&self, nobody: &str) {
-        for (way, candidate) in [
-            (CiWay::ArmId, CiCandidate::ArmId(nobody.to_owned())),
-            (CiWay::Name, CiCandidate::Name(nobody.to_owned())),
-        ] {
-            match self.look_up(way, &candidate).await {
-                Ok(_) => {}
-                Err(error) => {
-                    warn!(%error, "cannot look assets up: change `ci`, or grant ShowAsset: {error}")
-                }
-            }
-        }
-    }
-
     /// No address is a value that cannot be asked for, which no asset has.
     async fn assets(&self, url: Option<Url>) -> Result<Vec<Record>, ConnectorError> {
         match url {

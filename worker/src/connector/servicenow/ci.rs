@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use tracing::warn;
-
 use super::super::{CiCandidate, CiHits, CiWay, ConnectorError};
 use super::ServiceNow;
 use super::query::{Identifier, Query, QueryValue};
@@ -14,7 +12,7 @@ use super::settings::LookUp;
 const MAX_HITS: u8 = 5;
 /// 7 is retired, 100 absent: the item may have a namesake that is alive.
 const ALIVE: &str = "install_status!=7^install_status!=100";
-static TAGS: Identifier = Identifier::known("cmdb_key_value");
+const TAGS: Identifier = Identifier::known("cmdb_key_value");
 const TAG_KEY: Identifier = Identifier::known("key");
 const TAG_VALUE: Identifier = Identifier::known("value");
 
@@ -35,38 +33,23 @@ impl ServiceNow {
         }
     }
 
-    /// Tries every look-up with a value that no item has, and says which are of no use here.
-    pub(super) async fn check_ci(&self, nobody: &QueryValue) {
-        let rules = &self.instance.ci;
-        let mut outcomes = Vec::new();
-        for look_up in [&rules.arm_id, &rules.name] {
-            for table in &look_up.tables {
-                outcomes
-                    .push((table, self.items(table, &look_up.fields, std::slice::from_ref(nobody)).await));
-            }
-        }
-        outcomes.push((&TAGS, self.tagged(&rules.tag_key, std::slice::from_ref(nobody)).await));
-        for (table, outcome) in outcomes {
-            if let Err(error) = outcome {
-                let table = table.as_str();
-                warn!(ci.table = table, %error, "cannot look configuration items up in {table}: change `ci`");
-            }
-        }
-    }
-
     /// What the first table that knows the value has of it.
     async fn first(&self, look_up: &LookUp, value: &str) -> Result<CiHits, ConnectorError> {
-        let mut misconfigured = None;
+        let mut refusals = Vec::new();
         for table in &look_up.tables {
             match self.items(table, &look_up.fields, &spellings(value)).await {
                 Ok(hits) if hits.is_empty() => {}
                 Ok(hits) => return Ok(hits),
                 // A class that this instance does not have, for one, says nothing about the next.
-                Err(error @ ConnectorError::Rejected(_)) => misconfigured = misconfigured.or(Some(error)),
+                Err(ConnectorError::Rejected(reason)) => refusals.push(reason),
                 Err(error) => return Err(error),
             }
         }
-        misconfigured.map_or(Ok(CiHits::new()), Err)
+        if refusals.is_empty() {
+            Ok(CiHits::new())
+        } else {
+            Err(ConnectorError::Rejected(refusals.join("; ")))
+        }
     }
 
     /// The items of a class one of whose columns has one of the values.

@@ -1,0 +1,41 @@
+//! Whether a target can be worked with: what its connector relies on, and its strategies for configuration items.
+
+use uuid::Uuid;
+
+use crate::config::Target;
+use crate::connector::{CiCandidate, CiWay, ConnectorError, Finding, Verdict};
+
+/// Tries everything, with names that nothing has, and leaves nothing behind.
+///
+/// # Errors
+/// When the product could not be asked, or does not accept the credentials.
+pub async fn check(target: &Target) -> Result<Vec<Finding>, ConnectorError> {
+    let mut findings = target.connector.check().await?;
+    for way in &target.ci.ways {
+        let nobody = format!("self-test-{}", Uuid::now_v7());
+        let candidate = match way {
+            CiWay::ArmId | CiWay::Tag => CiCandidate::ArmId(format!("/subscriptions/{nobody}")),
+            CiWay::Name => CiCandidate::Name(nobody),
+        };
+        // A ticket without its configuration item is better than none.
+        let refused = |reason| {
+            Verdict::Limited(format!("change the target's `ci`, or what the user may see: {reason}"))
+        };
+        let subject = format!("configuration items by {}", way.name());
+        findings.push(Finding::of(&subject, target.connector.find_cis(*way, &candidate).await, refused)?);
+    }
+    Ok(findings)
+}
+
+/// Every reason for which no ticket can be kept in the target, or none.
+#[must_use]
+pub fn unusable(findings: &[Finding]) -> Option<String> {
+    let reasons: Vec<String> = findings
+        .iter()
+        .filter_map(|finding| match &finding.verdict {
+            Verdict::Unusable(what) => Some(format!("{}: {what}", finding.subject)),
+            Verdict::Fine | Verdict::Limited(_) => None,
+        })
+        .collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
