@@ -51,7 +51,7 @@ struct Advance {
 async fn reset(bench: Data<Bench>) -> impl Responder {
     bench.clock.reset();
     for product in &bench.products {
-        product.reset();
+        product.start_anew();
     }
     HttpResponse::NoContent()
 }
@@ -126,11 +126,11 @@ async fn clear_faults(bench: Data<Bench>, product: Path<String>) -> Result<impl 
 }
 
 async fn read_calls(bench: Data<Bench>, product: Path<String>) -> Result<impl Responder, ControlError> {
-    Ok(Json(bench.product(&product)?.calls().read()))
+    Ok(Json(bench.product(&product)?.counts().read()))
 }
 
 async fn clear_calls(bench: Data<Bench>, product: Path<String>) -> Result<impl Responder, ControlError> {
-    bench.product(&product)?.calls().clear();
+    bench.product(&product)?.counts().clear();
     Ok(HttpResponse::NoContent())
 }
 

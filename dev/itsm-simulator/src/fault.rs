@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -247,6 +248,12 @@ impl Armed {
 }
 
 impl Strike {
+    /// Searches find only what was born by then.
+    pub(crate) fn born_by(&self, now: Timestamp) -> Timestamp {
+        let lag = SignedDuration::try_from(self.search_lag).unwrap_or(SignedDuration::MAX);
+        now.checked_sub(lag).unwrap_or(Timestamp::MIN)
+    }
+
     fn add(&mut self, fault: &Fault) {
         let blow = match fault.stage {
             Stage::BeforeWrite => &mut self.before,

@@ -15,9 +15,11 @@ pub mod request_tracker;
 mod server;
 pub mod servicenow;
 mod settings;
+mod simulated;
 
 pub use calls::CallCounts;
 pub use clock::Clock;
 pub use fault::{Effect, Fault, Stage, TooManyFaults};
 pub use server::{ItsmSimulator, Running, StartError};
 pub use settings::{Settings, SettingsError};
+pub use simulated::Simulated;

@@ -50,8 +50,8 @@ impl ItsmSimulator {
         let listener = TcpListener::bind(address).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let clock = Arc::new(Clock::default());
-        let servicenow = ServiceNow::new(settings.servicenow, settings.seed, clock.clone());
-        let request_tracker = RequestTracker::new(settings.request_tracker, settings.seed, clock.clone());
+        let servicenow = ServiceNow::start(settings.servicenow, settings.seed, clock.clone());
+        let request_tracker = RequestTracker::start(settings.request_tracker, settings.seed, clock.clone());
         let products: Vec<Arc<dyn Product>> =
             vec![Arc::new(servicenow.clone()), Arc::new(request_tracker.clone())];
         let bench = Data::new(Bench { products, clock: clock.clone() });

@@ -17,40 +17,22 @@ mod settings;
 mod table_api;
 mod ticket;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use jiff::Timestamp;
+use std::sync::{Arc, MutexGuard};
 
 pub use cmdb::CiSeed;
-pub use instance::{RefusedByRule, WriteError};
+pub use instance::{Instance, RefusedByRule, WriteError};
 pub use settings::{Settings, Switches};
 pub use ticket::{JournalEntry, PersonalChange, Summary, Ticket, Write};
 
-use crate::calls::{CallCounts, Calls};
 use crate::clock::Clock;
-use crate::fault::{Fault, Faults, TooManyFaults};
-use instance::Instance;
+use crate::simulated::Simulated;
 
-/// One simulated instance, shared by all threads that serve it.
-#[derive(Clone)]
-pub struct ServiceNow {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    start: Settings,
-    seed: u64,
-    clock: Arc<Clock>,
-    faults: Faults,
-    calls: Calls,
-    instance: Mutex<Instance>,
-}
+/// One simulated instance.
+pub type ServiceNow = Simulated<Instance>;
 
 impl ServiceNow {
-    pub(crate) fn new(settings: Settings, seed: u64, clock: Arc<Clock>) -> Self {
-        let instance = Mutex::new(Instance::new(settings.clone(), seed, clock.now()));
-        let (faults, calls) = (Faults::new(seed), Calls::default());
-        Self { inner: Arc::new(Inner { start: settings, seed, clock, faults, calls, instance }) }
+    pub(crate) fn start(settings: Settings, seed: u64, clock: Arc<Clock>) -> Self {
+        Self::new(seed, clock, move |now| Instance::new(settings.clone(), seed, now))
     }
 
     /// The switches in force.
@@ -98,29 +80,6 @@ impl ServiceNow {
         self.instance().change_as_person(number, change, now)
     }
 
-    /// Puts a fault rule in force.
-    ///
-    /// # Errors
-    /// [`TooManyFaults`] when there are as many as are kept.
-    pub fn inject(&self, fault: Fault) -> Result<(), TooManyFaults> {
-        self.inner.faults.inject(fault)
-    }
-
-    /// Ends all faults.
-    pub fn clear_faults(&self) {
-        self.inner.faults.clear();
-    }
-
-    /// How often each operation was called.
-    pub fn calls(&self) -> CallCounts {
-        self.inner.calls.read()
-    }
-
-    /// Starts counting anew.
-    pub fn clear_calls(&self) {
-        self.inner.calls.clear();
-    }
-
     /// Makes the token in use invalid.
     pub fn revoke_tokens(&self) {
         self.instance().token = None;
@@ -131,23 +90,11 @@ impl ServiceNow {
         ticket::summary(self.instance().database.rows("incident"))
     }
 
-    /// Back to how it was started: no records, faults or counts.
-    pub fn reset(&self) {
-        let fresh = Instance::new(self.inner.start.clone(), self.inner.seed, self.now());
-        *self.instance() = fresh;
-        self.clear_faults();
-        self.clear_calls();
-    }
-
     /// The state, with everything done that time alone brings about.
     fn instance(&self) -> MutexGuard<'_, Instance> {
-        let mut instance = self.inner.instance.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut instance = self.state();
         instance.catch_up(self.now());
         instance
-    }
-
-    fn now(&self) -> Timestamp {
-        self.inner.clock.now()
     }
 
     fn tickets_by(&self, field: &str, value: &str) -> Vec<Ticket> {

@@ -8,12 +8,7 @@ use super::desk::WriteError;
 use super::settings::Switches;
 use super::ticket::{PersonalChange, Ticket};
 use super::{RequestTracker, rest_api};
-use crate::calls::Calls;
-use crate::fault::Faults;
 use crate::product::{ControlError, Product, TicketQuery};
-
-/// Tickets on one page unless fewer are asked for.
-const PAGE: usize = 1000;
 
 impl Product for RequestTracker {
     fn name(&self) -> &'static str {
@@ -22,14 +17,6 @@ impl Product for RequestTracker {
 
     fn routes(&self, app: &mut ServiceConfig) {
         app.app_data(Data::new(self.clone())).configure(rest_api::routes);
-    }
-
-    fn faults(&self) -> &Faults {
-        &self.inner.faults
-    }
-
-    fn calls(&self) -> &Calls {
-        &self.inner.calls
     }
 
     fn settings(&self) -> Result<Value, ControlError> {
@@ -56,9 +43,7 @@ impl Product for RequestTracker {
             (None, Some(key)) => self.tickets_of(key),
             (None, None) => Self::tickets(self),
         };
-        let limit = wanted.limit.unwrap_or(PAGE).min(PAGE);
-        let page: Vec<&Ticket> = found.iter().skip(wanted.offset).take(limit).collect();
-        Ok(json!({ "total": found.len(), "offset": wanted.offset, "tickets": page }))
+        Ok(wanted.page(&found, Ticket::clone))
     }
 
     fn change_ticket(&self, id: &str, change: Value) -> Result<Value, ControlError> {
@@ -73,10 +58,6 @@ impl Product for RequestTracker {
 
     fn summary(&self) -> Result<Value, ControlError> {
         Ok(serde_json::to_value(Self::summary(self))?)
-    }
-
-    fn reset(&self) {
-        Self::reset(self);
     }
 }
 

@@ -39,8 +39,9 @@ pub(super) struct Draft {
     pub(super) refers_to: Vec<Link>,
 }
 
+/// What one Request Tracker holds.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub struct Desk {
     pub(super) settings: Settings,
     pub(super) tickets: Vec<Ticket>,
     pub(super) assets: Vec<Asset>,

@@ -1,7 +1,7 @@
 //! The pages that searches answer.
 
 use actix_web::http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::desk::Desk;
@@ -22,10 +22,8 @@ pub(super) fn tickets(
     strike: &Strike,
     now: Timestamp,
 ) -> Result<Answer, Problem> {
-    let lag = SignedDuration::try_from(strike.search_lag).unwrap_or(SignedDuration::MAX);
-    let born_by = now.checked_sub(lag).unwrap_or(Timestamp::MIN);
     let comparisons = sql::parse(parameter(asked, "query")).map_err(Problem::BadRequest)?;
-    let found = search::tickets(desk, &comparisons, born_by).map_err(Problem::BadRequest)?;
+    let found = search::tickets(desk, &comparisons, strike.born_by(now)).map_err(Problem::BadRequest)?;
     let view = View { desk, base: &asked.base };
     let records = found.into_iter().filter(|_| !strike.hidden).map(|ticket| view.ticket(ticket)).collect();
     let are_all_shown = !desk.settings.switches.lacks(Right::ShowTicket);

@@ -1,6 +1,6 @@
 //! The HTTP face: `/REST/2.0/…`.
 
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use actix_web::web::{self, Bytes, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -10,7 +10,7 @@ use super::operation::{Asked, Target, act};
 use super::problem::{MANNER, Problem};
 use crate::answer::Answer;
 use crate::ending::suffer;
-use crate::fault::{Call, Strike};
+use crate::fault::Strike;
 use crate::request::{header, pairs};
 
 const BODY_LIMIT: usize = 10 << 20;
@@ -25,7 +25,8 @@ pub(super) fn routes(app: &mut ServiceConfig) {
 async fn resource(request: HttpRequest, body: Bytes, tracker: Data<RequestTracker>) -> HttpResponse {
     let path = request.match_info().unprocessed().to_owned();
     let target = Target::parse(&path);
-    let mut strike = tracker.arrives(&request, &path, &target);
+    let table = path.split('/').find(|part| !part.is_empty()).unwrap_or_default();
+    let mut strike = tracker.arrives(&request, table, target.operation(request.method()));
     if let Some(answer) = suffer(std::mem::take(&mut strike.before), MANNER).await {
         return answer.into_response();
     }
@@ -34,13 +35,6 @@ async fn resource(request: HttpRequest, body: Bytes, tracker: Data<RequestTracke
 }
 
 impl RequestTracker {
-    fn arrives(&self, request: &HttpRequest, path: &str, target: &Target) -> Strike {
-        let operation = target.operation(request.method());
-        self.inner.calls.count(operation, request.headers().contains_key(COOKIE));
-        let table = path.split('/').find(|part| !part.is_empty()).unwrap_or_default();
-        self.inner.faults.strike(&Call { method: request.method().as_str(), table, operation })
-    }
-
     /// A fault that expires the token refuses only the calls that it hits: nobody could get a new
     /// token through the API, so a lasting one would end every test.
     fn answer(
@@ -51,7 +45,7 @@ impl RequestTracker {
         strike: &Strike,
     ) -> Result<Answer, Problem> {
         let now = self.now();
-        let mut desk = self.desk();
+        let mut desk = self.state();
         if strike.token_expired || !is_authentic(header(request, &AUTHORIZATION), &desk) {
             return Err(Problem::Unauthorized);
         }

@@ -6,14 +6,9 @@ use serde_json::{Value, json};
 use super::cmdb::CiSeed;
 use super::instance::WriteError;
 use super::settings::Switches;
-use super::ticket::{PersonalChange, Ticket};
+use super::ticket::PersonalChange;
 use super::{ServiceNow, table_api};
-use crate::calls::Calls;
-use crate::fault::Faults;
 use crate::product::{ControlError, Product, TicketQuery};
-
-/// Tickets on one page unless fewer are asked for.
-const PAGE: usize = 1000;
 
 impl Product for ServiceNow {
     fn name(&self) -> &'static str {
@@ -22,14 +17,6 @@ impl Product for ServiceNow {
 
     fn routes(&self, app: &mut ServiceConfig) {
         app.app_data(Data::new(self.clone())).configure(table_api::routes);
-    }
-
-    fn faults(&self) -> &Faults {
-        &self.inner.faults
-    }
-
-    fn calls(&self) -> &Calls {
-        &self.inner.calls
     }
 
     fn settings(&self) -> Result<Value, ControlError> {
@@ -60,13 +47,7 @@ impl Product for ServiceNow {
                 &every
             }
         };
-        let page: Vec<Ticket> = positions
-            .iter()
-            .skip(wanted.offset)
-            .take(wanted.limit.unwrap_or(PAGE).min(PAGE))
-            .filter_map(|position| instance.ticket(*position))
-            .collect();
-        Ok(json!({ "total": positions.len(), "offset": wanted.offset, "tickets": page }))
+        Ok(wanted.page(positions, |position| instance.ticket(*position)))
     }
 
     fn change_ticket(&self, id: &str, change: Value) -> Result<Value, ControlError> {
@@ -81,10 +62,6 @@ impl Product for ServiceNow {
 
     fn summary(&self) -> Result<Value, ControlError> {
         Ok(serde_json::to_value(Self::summary(self))?)
-    }
-
-    fn reset(&self) {
-        Self::reset(self);
     }
 }
 

@@ -46,8 +46,9 @@ impl RefusedByRule {
     }
 }
 
+/// What one instance holds.
 #[derive(Debug)]
-pub(super) struct Instance {
+pub struct Instance {
     pub(super) settings: Settings,
     pub(super) database: Database,
     pub(super) token: Option<Token>,

@@ -2,7 +2,7 @@
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::database::{Search, Values};
@@ -135,11 +135,10 @@ fn list(
     let parameters = &asked.parameters;
     let query = parameters.query(database, table);
     let finds_nothing = strike.hidden || (query.ignored > 0 && switches.invalid_query_returns_no_rows);
-    let lag = SignedDuration::try_from(strike.search_lag).unwrap_or(SignedDuration::MAX);
     let search = Search {
         query: &query,
         case: if switches.case_sensitive { Case::Counts } else { Case::Ignored },
-        born_by: now.checked_sub(lag).unwrap_or(Timestamp::MIN),
+        born_by: strike.born_by(now),
     };
     let found = if finds_nothing { Vec::new() } else { database.search(table, search) };
     if found.is_empty() && asked.target.version == Version::First {

@@ -1,7 +1,7 @@
 //! The HTTP face: `/oauth_token.do` and `/api/now/table/…`.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName};
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use actix_web::web::{self, Bytes, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -12,7 +12,7 @@ use super::parameters::Parameters;
 use super::problem::{MANNER, Problem};
 use crate::answer::{Answer, Body};
 use crate::ending::suffer;
-use crate::fault::{Call, Strike};
+use crate::fault::Strike;
 use crate::request::{header, pairs};
 
 /// `glide.rest.max_content_length`.
@@ -31,7 +31,7 @@ pub(super) fn routes(app: &mut ServiceConfig) {
 }
 
 async fn token(request: HttpRequest, body: Bytes, servicenow: Data<ServiceNow>) -> HttpResponse {
-    let strike = servicenow.arrives(&request, "oauth_token.do", "token");
+    let strike = servicenow.suffers(&request, "oauth_token.do", "token");
     if let Some(answer) = suffer(strike.before, MANNER).await {
         return answer.into_response();
     }
@@ -45,7 +45,7 @@ async fn token(request: HttpRequest, body: Bytes, servicenow: Data<ServiceNow>) 
 async fn table(request: HttpRequest, body: Bytes, servicenow: Data<ServiceNow>) -> HttpResponse {
     let path = request.path().strip_prefix(PREFIX).unwrap_or_default();
     let Some(target) = Target::parse(path) else { return Problem::NoResource.answer().into_response() };
-    let mut strike = servicenow.arrives(&request, &target.table, target.operation(request.method()));
+    let mut strike = servicenow.suffers(&request, &target.table, target.operation(request.method()));
     if let Some(answer) = suffer(std::mem::take(&mut strike.before), MANNER).await {
         return answer.into_response();
     }
@@ -58,9 +58,8 @@ async fn table(request: HttpRequest, body: Bytes, servicenow: Data<ServiceNow>) 
 }
 
 impl ServiceNow {
-    fn arrives(&self, request: &HttpRequest, table: &str, operation: &'static str) -> Strike {
-        self.inner.calls.count(operation, request.headers().contains_key(COOKIE));
-        let strike = self.inner.faults.strike(&Call { method: request.method().as_str(), table, operation });
+    fn suffers(&self, request: &HttpRequest, table: &str, operation: &'static str) -> Strike {
+        let strike = self.arrives(request, table, operation);
         if strike.token_expired {
             self.revoke_tokens();
         }
