@@ -9,13 +9,16 @@ mod clock;
 mod control;
 mod ending;
 mod fault;
+pub mod help_desk;
 mod product;
 mod request;
 pub mod request_tracker;
 mod server;
+mod servicedesk_plus;
 pub mod servicenow;
 mod settings;
 mod simulated;
+mod zammad;
 
 pub use calls::CallCounts;
 pub use clock::Clock;

@@ -12,10 +12,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::control::{self, Bench};
+use crate::help_desk::HelpDesk;
 use crate::product::Product;
 use crate::request_tracker::RequestTracker;
+use crate::servicedesk_plus::SERVICEDESK_PLUS;
 use crate::servicenow::ServiceNow;
 use crate::settings::Settings;
+use crate::zammad::ZAMMAD;
 
 /// Entry point of the library.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub struct Running {
     clock: Arc<Clock>,
     servicenow: ServiceNow,
     request_tracker: RequestTracker,
+    zammad: HelpDesk,
+    servicedesk_plus: HelpDesk,
 }
 
 /// The simulator cannot serve at the address.
@@ -52,8 +57,15 @@ impl ItsmSimulator {
         let clock = Arc::new(Clock::default());
         let servicenow = ServiceNow::start(settings.servicenow, settings.seed, clock.clone());
         let request_tracker = RequestTracker::start(settings.request_tracker, settings.seed, clock.clone());
-        let products: Vec<Arc<dyn Product>> =
-            vec![Arc::new(servicenow.clone()), Arc::new(request_tracker.clone())];
+        let zammad = HelpDesk::start(&ZAMMAD, settings.zammad, settings.seed, clock.clone());
+        let servicedesk_plus =
+            HelpDesk::start(&SERVICEDESK_PLUS, settings.servicedesk_plus, settings.seed, clock.clone());
+        let products: Vec<Arc<dyn Product>> = vec![
+            Arc::new(servicenow.clone()),
+            Arc::new(request_tracker.clone()),
+            Arc::new(zammad.clone()),
+            Arc::new(servicedesk_plus.clone()),
+        ];
         let bench = Data::new(Bench { products, clock: clock.clone() });
         let server = HttpServer::new(move || {
             let products = bench.products.clone();
@@ -79,7 +91,16 @@ impl ItsmSimulator {
             }
         });
         serving.close();
-        Ok(Running { address: bound, handle, serving, clock, servicenow, request_tracker })
+        Ok(Running {
+            address: bound,
+            handle,
+            serving,
+            clock,
+            servicenow,
+            request_tracker,
+            zammad,
+            servicedesk_plus,
+        })
     }
 }
 
@@ -97,6 +118,16 @@ impl Running {
     /// The Request Tracker, for control without HTTP.
     pub fn request_tracker(&self) -> &RequestTracker {
         &self.request_tracker
+    }
+
+    /// The Zammad, for control without HTTP.
+    pub fn zammad(&self) -> &HelpDesk {
+        &self.zammad
+    }
+
+    /// The ServiceDesk Plus, for control without HTTP.
+    pub fn servicedesk_plus(&self) -> &HelpDesk {
+        &self.servicedesk_plus
     }
 
     /// The clock of all products.

@@ -5,7 +5,7 @@ use std::path::Path;
 use config::{Config, ConfigError, Environment, File};
 use serde::{Deserialize, Serialize};
 
-use crate::{request_tracker, servicenow};
+use crate::{help_desk, request_tracker, servicenow};
 
 /// What the simulator starts with. Every key can be given as `ITSM_SIMULATOR__SECTION__KEY`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -19,6 +19,10 @@ pub struct Settings {
     pub servicenow: servicenow::Settings,
     /// The simulated Request Tracker.
     pub request_tracker: request_tracker::Settings,
+    /// The simulated Zammad.
+    pub zammad: help_desk::Settings,
+    /// The simulated ManageEngine ServiceDesk Plus.
+    pub servicedesk_plus: help_desk::Settings,
 }
 
 impl Default for Settings {
@@ -28,6 +32,8 @@ impl Default for Settings {
             seed: 1,
             servicenow: servicenow::Settings::default(),
             request_tracker: request_tracker::Settings::default(),
+            zammad: help_desk::Settings::default(),
+            servicedesk_plus: help_desk::Settings::default(),
         }
     }
 }

@@ -4,11 +4,10 @@ use actix_web::web::{Data, ServiceConfig};
 use serde_json::{Value, json};
 
 use super::asset::CiSeed;
-use super::desk::WriteError;
 use super::settings::Switches;
 use super::ticket::{PersonalChange, Ticket};
 use super::{RequestTracker, rest_api};
-use crate::product::{ControlError, Product, TicketQuery};
+use crate::product::{ControlError, Product, TicketQuery, ticket_id};
 
 impl Product for RequestTracker {
     fn name(&self) -> &'static str {
@@ -31,15 +30,18 @@ impl Product for RequestTracker {
 
     fn seed_cis(&self, seeds: Value) -> Result<Value, ControlError> {
         let seeds: Vec<CiSeed> = serde_json::from_value(seeds)?;
-        let ids: Vec<u64> =
-            seeds.into_iter().map(|seed| self.seed_ci(seed)).collect::<Result<_, _>>().map_err(refused)?;
+        let ids: Vec<u64> = seeds
+            .into_iter()
+            .map(|seed| self.seed_ci(seed))
+            .collect::<Result<_, _>>()
+            .map_err(ControlError::refused)?;
         Ok(json!({ "ids": ids }))
     }
 
     /// A ticket's number is its id, and its correlation id the value of the first custom field.
     fn tickets(&self, wanted: &TicketQuery) -> Result<Value, ControlError> {
         let found: Vec<Ticket> = match (&wanted.number, &wanted.correlation_id) {
-            (Some(number), _) => Vec::from_iter(self.ticket(parse(number)?)),
+            (Some(number), _) => Vec::from_iter(self.ticket(ticket_id(number)?)),
             (None, Some(key)) => self.tickets_of(key),
             (None, None) => Self::tickets(self),
         };
@@ -48,7 +50,7 @@ impl Product for RequestTracker {
 
     fn change_ticket(&self, id: &str, change: Value) -> Result<Value, ControlError> {
         let change: PersonalChange = serde_json::from_value(change)?;
-        let ticket = self.change_as_person(parse(id)?, change).map_err(refused)?;
+        let ticket = self.change_as_person(ticket_id(id)?, change).map_err(ControlError::refused)?;
         Ok(serde_json::to_value(ticket)?)
     }
 
@@ -59,13 +61,4 @@ impl Product for RequestTracker {
     fn summary(&self) -> Result<Value, ControlError> {
         Ok(serde_json::to_value(Self::summary(self))?)
     }
-}
-
-fn parse(id: &str) -> Result<u64, ControlError> {
-    id.parse()
-        .map_err(|_| ControlError::Refused(format!("{id} is not the id of a ticket, which is a number")))
-}
-
-fn refused(error: WriteError) -> ControlError {
-    ControlError::Refused(error.to_string())
 }

@@ -4,7 +4,6 @@ use actix_web::web::{Data, ServiceConfig};
 use serde_json::{Value, json};
 
 use super::cmdb::CiSeed;
-use super::instance::WriteError;
 use super::settings::Switches;
 use super::ticket::PersonalChange;
 use super::{ServiceNow, table_api};
@@ -31,8 +30,11 @@ impl Product for ServiceNow {
 
     fn seed_cis(&self, seeds: Value) -> Result<Value, ControlError> {
         let seeds: Vec<CiSeed> = serde_json::from_value(seeds)?;
-        let sys_ids: Vec<String> =
-            seeds.into_iter().map(|seed| self.seed_ci(seed)).collect::<Result<_, _>>().map_err(refused)?;
+        let sys_ids: Vec<String> = seeds
+            .into_iter()
+            .map(|seed| self.seed_ci(seed))
+            .collect::<Result<_, _>>()
+            .map_err(ControlError::refused)?;
         Ok(json!({ "sys_ids": sys_ids }))
     }
 
@@ -52,7 +54,7 @@ impl Product for ServiceNow {
 
     fn change_ticket(&self, id: &str, change: Value) -> Result<Value, ControlError> {
         let change: PersonalChange = serde_json::from_value(change)?;
-        let ticket = self.change_as_person(id, change).map_err(refused)?;
+        let ticket = self.change_as_person(id, change).map_err(ControlError::refused)?;
         Ok(serde_json::to_value(ticket)?)
     }
 
@@ -63,8 +65,4 @@ impl Product for ServiceNow {
     fn summary(&self) -> Result<Value, ControlError> {
         Ok(serde_json::to_value(Self::summary(self))?)
     }
-}
-
-fn refused(error: WriteError) -> ControlError {
-    ControlError::Refused(error.to_string())
 }

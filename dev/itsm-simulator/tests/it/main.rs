@@ -15,4 +15,8 @@ mod request_tracker;
 #[cfg(test)]
 mod search;
 #[cfg(test)]
+mod servicedesk_plus;
+#[cfg(test)]
 mod world;
+#[cfg(test)]
+mod zammad;
