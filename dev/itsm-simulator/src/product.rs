@@ -51,15 +51,3 @@ pub(crate) enum ControlError {
     #[error("{0}")]
     Refused(String),
 }
-
-impl ControlError {
-    pub(crate) fn refused(cause: impl std::error::Error) -> Self {
-        Self::Refused(cause.to_string())
-    }
-}
-
-/// The id of a ticket that is numbered.
-pub(crate) fn ticket_id(text: &str) -> Result<u64, ControlError> {
-    let refusal = || ControlError::Refused(format!("{text} is not the id of a ticket, which is a number"));
-    text.parse().map_err(|_| refusal())
-}

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::dialect::Dialect;
 use super::settings::Settings;
-use super::ticket::{Change, CiSeed, Configured, PersonalChange, Summary, Ticket};
+use super::ticket::{Change, Configured, Ticket};
 
 /// Why something was not written. Each product has its own words for those that its API gives.
 #[derive(Debug, thiserror::Error)]
@@ -156,60 +156,12 @@ impl Desk {
         Ok(())
     }
 
-    pub(super) fn seed_ci(&mut self, seed: CiSeed) -> Result<u64, Refusal> {
-        if self.dialect.words.arm_id.is_none() {
-            return Err(Refusal::NoConfigurationItems(self.dialect.name));
-        }
-        let limit = self.settings.switches.max_cis;
-        if self.cis.len() >= limit {
-            return Err(Refusal::Full { limit, setting: "max_cis" });
-        }
-        let id = id_after(self.cis.len());
-        self.cis.push(Configured { id, seed });
-        Ok(id)
-    }
-
-    pub(super) fn change_as_person(&mut self, id: u64, change: PersonalChange) -> Result<Ticket, Refusal> {
-        let words = &self.dialect.words;
-        let groups = self.settings.switches.groups.clone();
-        let ticket = self.ticket_mut(id)?;
-        match change {
-            PersonalChange::Resolve => words.resolved.clone_into(&mut ticket.status),
-            PersonalChange::Close => words.closed.clone_into(&mut ticket.status),
-            PersonalChange::Reopen => words.in_work.clone_into(&mut ticket.status),
-            PersonalChange::Delete => ticket.deleted = true,
-            PersonalChange::Merge { into } => self.merge(id, into)?,
-            PersonalChange::Move { group } if groups.contains(&group) => ticket.group = group,
-            PersonalChange::Move { group } => return Err(Refusal::NoSuchGroup(group)),
-        }
-        let changed = self.tickets.iter().find(|ticket| ticket.id == id);
-        changed.cloned().ok_or(Refusal::NoSuchTicket(id))
-    }
-
-    pub(super) fn summary(&self) -> Summary {
-        let mut summary = Summary { total: self.tickets.len(), ..Summary::default() };
-        for ticket in self.tickets.iter().filter(|ticket| !ticket.deleted) {
-            *summary.by_status.entry(ticket.status.clone()).or_default() += 1;
-            let key = self.key(ticket);
-            if key.is_empty() {
-                continue;
-            }
-            summary.duplicates.entry(key.to_owned()).or_default().push(ticket.id);
-            if !self.dialect.words.is_done(&ticket.status) && ticket.merged_into.is_none() {
-                summary.open_duplicates.entry(key.to_owned()).or_default().push(ticket.id);
-            }
-        }
-        summary.duplicates.retain(|_, ids| ids.len() > 1);
-        summary.open_duplicates.retain(|_, ids| ids.len() > 1);
-        summary
-    }
-
-    fn ticket_mut(&mut self, id: u64) -> Result<&mut Ticket, Refusal> {
+    pub(super) fn ticket_mut(&mut self, id: u64) -> Result<&mut Ticket, Refusal> {
         let found = self.tickets.iter_mut().find(|ticket| ticket.id == id && !ticket.deleted);
         found.ok_or(Refusal::NoSuchTicket(id))
     }
 }
 
-fn id_after(count: usize) -> u64 {
+pub(super) fn id_after(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX).saturating_add(1)
 }

@@ -1,64 +1,120 @@
-//! Request Tracker under the control plane.
+//! Request Tracker as tests and the control plane see it, and what people do there.
 
 use actix_web::web::{Data, ServiceConfig};
-use serde_json::{Value, json};
+use jiff::Timestamp;
 
-use super::asset::CiSeed;
+use super::asset::{Asset, CiSeed};
+use super::desk::{Desk, WriteError, change_status, id_after};
 use super::settings::Switches;
-use super::ticket::{PersonalChange, Ticket};
+use super::ticket::{Happening, PersonalChange, Summary, Ticket};
 use super::{RequestTracker, rest_api};
-use crate::product::{ControlError, Product, TicketQuery, ticket_id};
+use crate::numbered::Numbered;
 
-impl Product for RequestTracker {
+impl Numbered for Desk {
+    type Switches = Switches;
+    type Seed = CiSeed;
+    type Ticket = Ticket;
+    type Deed = PersonalChange;
+    type Refusal = WriteError;
+    type Summary = Summary;
+
     fn name(&self) -> &'static str {
         "request-tracker"
     }
 
-    fn routes(&self, app: &mut ServiceConfig) {
-        app.app_data(Data::new(self.clone())).configure(rest_api::routes);
+    fn routes(product: &RequestTracker, app: &mut ServiceConfig) {
+        app.app_data(Data::new(product.clone())).configure(rest_api::routes);
     }
 
-    fn settings(&self) -> Result<Value, ControlError> {
-        Ok(serde_json::to_value(self.switches())?)
+    fn switches(&mut self) -> &mut Switches {
+        &mut self.settings.switches
     }
 
-    fn configure(&self, settings: Value) -> Result<(), ControlError> {
-        let switches: Switches = serde_json::from_value(settings)?;
-        Self::configure(self, switches);
-        Ok(())
+    fn is_token_revoked(&mut self) -> &mut bool {
+        &mut self.token_revoked
     }
 
-    fn seed_cis(&self, seeds: Value) -> Result<Value, ControlError> {
-        let seeds: Vec<CiSeed> = serde_json::from_value(seeds)?;
-        let ids: Vec<u64> = seeds
-            .into_iter()
-            .map(|seed| self.seed_ci(seed))
-            .collect::<Result<_, _>>()
-            .map_err(ControlError::refused)?;
-        Ok(json!({ "ids": ids }))
+    fn tickets(&self) -> &[Ticket] {
+        &self.tickets
     }
 
-    /// A ticket's number is its id, and its correlation id the value of the first custom field.
-    fn tickets(&self, wanted: &TicketQuery) -> Result<Value, ControlError> {
-        let found: Vec<Ticket> = match (&wanted.number, &wanted.correlation_id) {
-            (Some(number), _) => Vec::from_iter(self.ticket(ticket_id(number)?)),
-            (None, Some(key)) => self.tickets_of(key),
-            (None, None) => Self::tickets(self),
-        };
-        Ok(wanted.page(&found, Ticket::clone))
+    fn names<'t>(&self, ticket: &'t Ticket) -> (u64, &'t str) {
+        let field = self.settings.switches.custom_fields.first();
+        (ticket.id, field.map_or("", |name| ticket.custom_field(name)))
     }
 
-    fn change_ticket(&self, id: &str, change: Value) -> Result<Value, ControlError> {
-        let change: PersonalChange = serde_json::from_value(change)?;
-        let ticket = self.change_as_person(ticket_id(id)?, change).map_err(ControlError::refused)?;
-        Ok(serde_json::to_value(ticket)?)
+    fn seed_ci(&mut self, seed: CiSeed) -> Result<u64, WriteError> {
+        let switches = &self.settings.switches;
+        if !switches.catalogs.contains(&seed.catalog) {
+            return Err(WriteError::NoSuchCatalog(seed.catalog));
+        }
+        if self.assets.len() >= switches.max_cis {
+            return Err(WriteError::Full { limit: switches.max_cis, setting: "max_cis" });
+        }
+        let id = id_after(self.assets.len());
+        self.assets.push(Asset { id, seed });
+        Ok(id)
     }
 
-    fn revoke_tokens(&self) {
-        Self::revoke_tokens(self);
+    fn change_as_person(
+        &mut self,
+        id: u64,
+        deed: PersonalChange,
+        now: Timestamp,
+    ) -> Result<Ticket, WriteError> {
+        match &deed {
+            PersonalChange::Merge { into } if self.effective(*into).is_none() => {
+                return Err(WriteError::NoSuchTicket(*into));
+            }
+            PersonalChange::Merge { into } if self.position(*into) == self.position(id) => {
+                return Err(WriteError::MergedIntoItself(id));
+            }
+            PersonalChange::Move { queue } if !self.settings.switches.queues.contains(queue) => {
+                return Err(WriteError::NoSuchQueue(queue.clone()));
+            }
+            PersonalChange::Resolve
+            | PersonalChange::Reject
+            | PersonalChange::Delete
+            | PersonalChange::Reopen
+            | PersonalChange::Merge { .. }
+            | PersonalChange::Move { .. } => {}
+        }
+        let ticket = self.effective_mut(id).ok_or(WriteError::NoSuchTicket(id))?;
+        match deed {
+            PersonalChange::Resolve => change_status(ticket, "resolved", "root", now),
+            PersonalChange::Reject => change_status(ticket, "rejected", "root", now),
+            PersonalChange::Delete => change_status(ticket, "deleted", "root", now),
+            PersonalChange::Reopen => change_status(ticket, "open", "root", now),
+            PersonalChange::Merge { into } => {
+                ticket.merged_into = Some(into);
+                ticket.record(now, "root", Happening::Merged { into });
+            }
+            PersonalChange::Move { queue } => {
+                ticket.queue.clone_from(&queue);
+                ticket.record(now, "root", Happening::Moved { to: queue });
+            }
+        }
+        Ok(ticket.clone())
     }
 
-    fn summary(&self) -> Result<Value, ControlError> {
-        Ok(serde_json::to_value(Self::summary(self))?)
+    fn summary(&self) -> Summary {
+        let switches = &self.settings.switches;
+        let mut summary = Summary { total: self.tickets.len(), ..Summary::default() };
+        for ticket in &self.tickets {
+            if ticket.merged_into.is_some() {
+                summary.merged += 1;
+                continue;
+            }
+            *summary.by_status.entry(ticket.status.clone()).or_default() += 1;
+            let key = switches.custom_fields.first().and_then(|name| ticket.custom_fields.get(name));
+            let Some(key) = key.filter(|_| ticket.status != "deleted") else { continue };
+            summary.duplicates.entry(key.clone()).or_default().push(ticket.id);
+            if switches.statuses.is_active(&ticket.status) {
+                summary.open_duplicates.entry(key.clone()).or_default().push(ticket.id);
+            }
+        }
+        summary.duplicates.retain(|_, ids| ids.len() > 1);
+        summary.open_duplicates.retain(|_, ids| ids.len() > 1);
+        summary
     }
 }

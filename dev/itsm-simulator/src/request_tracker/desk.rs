@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::asset::{Asset, CiSeed};
+use super::asset::Asset;
 use super::settings::{Right, Settings};
-use super::ticket::{Happening, Link, PersonalChange, Summary, Ticket};
+use super::ticket::{Happening, Link, Ticket};
 
 /// `MaxSubjectLength` of the product's database.
 const SUBJECT_CHARACTERS: usize = 200;
@@ -203,82 +203,7 @@ impl Desk {
         }
     }
 
-    pub(super) fn seed_ci(&mut self, seed: CiSeed) -> Result<u64, WriteError> {
-        let switches = &self.settings.switches;
-        if !switches.catalogs.contains(&seed.catalog) {
-            return Err(WriteError::NoSuchCatalog(seed.catalog));
-        }
-        if self.assets.len() >= switches.max_cis {
-            return Err(WriteError::Full { limit: switches.max_cis, setting: "max_cis" });
-        }
-        let id = id_after(self.assets.len());
-        self.assets.push(Asset { id, seed });
-        Ok(id)
-    }
-
-    pub(super) fn change_as_person(
-        &mut self,
-        id: u64,
-        change: PersonalChange,
-        now: Timestamp,
-    ) -> Result<Ticket, WriteError> {
-        match &change {
-            PersonalChange::Merge { into } if self.effective(*into).is_none() => {
-                return Err(WriteError::NoSuchTicket(*into));
-            }
-            PersonalChange::Merge { into } if self.position(*into) == self.position(id) => {
-                return Err(WriteError::MergedIntoItself(id));
-            }
-            PersonalChange::Move { queue } if !self.settings.switches.queues.contains(queue) => {
-                return Err(WriteError::NoSuchQueue(queue.clone()));
-            }
-            PersonalChange::Resolve
-            | PersonalChange::Reject
-            | PersonalChange::Delete
-            | PersonalChange::Reopen
-            | PersonalChange::Merge { .. }
-            | PersonalChange::Move { .. } => {}
-        }
-        let ticket = self.effective_mut(id).ok_or(WriteError::NoSuchTicket(id))?;
-        match change {
-            PersonalChange::Resolve => change_status(ticket, "resolved", "root", now),
-            PersonalChange::Reject => change_status(ticket, "rejected", "root", now),
-            PersonalChange::Delete => change_status(ticket, "deleted", "root", now),
-            PersonalChange::Reopen => change_status(ticket, "open", "root", now),
-            PersonalChange::Merge { into } => {
-                ticket.merged_into = Some(into);
-                ticket.record(now, "root", Happening::Merged { into });
-            }
-            PersonalChange::Move { queue } => {
-                ticket.queue.clone_from(&queue);
-                ticket.record(now, "root", Happening::Moved { to: queue });
-            }
-        }
-        Ok(ticket.clone())
-    }
-
-    pub(super) fn summary(&self) -> Summary {
-        let switches = &self.settings.switches;
-        let mut summary = Summary { total: self.tickets.len(), ..Summary::default() };
-        for ticket in &self.tickets {
-            if ticket.merged_into.is_some() {
-                summary.merged += 1;
-                continue;
-            }
-            *summary.by_status.entry(ticket.status.clone()).or_default() += 1;
-            let key = switches.custom_fields.first().and_then(|name| ticket.custom_fields.get(name));
-            let Some(key) = key.filter(|_| ticket.status != "deleted") else { continue };
-            summary.duplicates.entry(key.clone()).or_default().push(ticket.id);
-            if switches.statuses.is_active(&ticket.status) {
-                summary.open_duplicates.entry(key.clone()).or_default().push(ticket.id);
-            }
-        }
-        summary.duplicates.retain(|_, ids| ids.len() > 1);
-        summary.open_duplicates.retain(|_, ids| ids.len() > 1);
-        summary
-    }
-
-    fn position(&self, id: u64) -> Option<usize> {
+    pub(super) fn position(&self, id: u64) -> Option<usize> {
         let position = position_of(id)?;
         // A merge is refused when it would close a circle, so this ends.
         match self.tickets.get(position)?.merged_into {
@@ -288,7 +213,7 @@ impl Desk {
     }
 }
 
-fn change_status(ticket: &mut Ticket, to: &str, by: &str, now: Timestamp) {
+pub(super) fn change_status(ticket: &mut Ticket, to: &str, by: &str, now: Timestamp) {
     let from = std::mem::replace(&mut ticket.status, to.to_owned());
     ticket.record(now, by, Happening::Status { from, to: to.to_owned() });
 }
@@ -297,7 +222,7 @@ fn on_one_line(subject: &str) -> String {
     subject.chars().filter(|character| !matches!(character, '\r' | '\n')).take(SUBJECT_CHARACTERS).collect()
 }
 
-fn id_after(count: usize) -> u64 {
+pub(super) fn id_after(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX).saturating_add(1)
 }
 

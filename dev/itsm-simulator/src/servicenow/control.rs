@@ -4,6 +4,7 @@ use actix_web::web::{Data, ServiceConfig};
 use serde_json::{Value, json};
 
 use super::cmdb::CiSeed;
+use super::instance::WriteError;
 use super::settings::Switches;
 use super::ticket::PersonalChange;
 use super::{ServiceNow, table_api};
@@ -30,11 +31,8 @@ impl Product for ServiceNow {
 
     fn seed_cis(&self, seeds: Value) -> Result<Value, ControlError> {
         let seeds: Vec<CiSeed> = serde_json::from_value(seeds)?;
-        let sys_ids: Vec<String> = seeds
-            .into_iter()
-            .map(|seed| self.seed_ci(seed))
-            .collect::<Result<_, _>>()
-            .map_err(ControlError::refused)?;
+        let sys_ids: Vec<String> =
+            seeds.into_iter().map(|seed| self.seed_ci(seed)).collect::<Result<_, _>>().map_err(refused)?;
         Ok(json!({ "sys_ids": sys_ids }))
     }
 
@@ -54,7 +52,7 @@ impl Product for ServiceNow {
 
     fn change_ticket(&self, id: &str, change: Value) -> Result<Value, ControlError> {
         let change: PersonalChange = serde_json::from_value(change)?;
-        let ticket = self.change_as_person(id, change).map_err(ControlError::refused)?;
+        let ticket = self.change_as_person(id, change).map_err(refused)?;
         Ok(serde_json::to_value(ticket)?)
     }
 
@@ -65,4 +63,8 @@ impl Product for ServiceNow {
     fn summary(&self) -> Result<Value, ControlError> {
         Ok(serde_json::to_value(Self::summary(self))?)
     }
+}
+
+fn refused(error: WriteError) -> ControlError {
+    ControlError::Refused(error.to_string())
 }

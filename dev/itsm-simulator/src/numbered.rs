@@ -1,0 +1,158 @@
+//! Products whose tickets are numbered: what tests and the control plane do with all of them alike.
+
+use actix_web::web::ServiceConfig;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::product::{ControlError, Product, TicketQuery};
+use crate::simulated::Simulated;
+
+/// What such a product holds, and what people do there.
+pub trait Numbered: Sized + Send + 'static {
+    type Switches: Clone + Serialize + DeserializeOwned;
+    type Seed: DeserializeOwned;
+    type Ticket: Clone + Serialize;
+    type Deed: DeserializeOwned;
+    type Refusal: std::error::Error;
+    type Summary: Serialize;
+
+    /// As the control plane calls it.
+    fn name(&self) -> &'static str;
+    fn routes(product: &Simulated<Self>, app: &mut ServiceConfig);
+    fn switches(&mut self) -> &mut Self::Switches;
+    fn is_token_revoked(&mut self) -> &mut bool;
+    /// Oldest first, merged and deleted ones included.
+    fn tickets(&self) -> &[Self::Ticket];
+    /// A ticket's own id, and its value of the first custom field.
+    fn names<'t>(&self, ticket: &'t Self::Ticket) -> (u64, &'t str);
+    fn seed_ci(&mut self, seed: Self::Seed) -> Result<u64, Self::Refusal>;
+    fn change_as_person(
+        &mut self,
+        id: u64,
+        deed: Self::Deed,
+        now: Timestamp,
+    ) -> Result<Self::Ticket, Self::Refusal>;
+    fn summary(&self) -> Self::Summary;
+}
+
+impl<State: Numbered> Simulated<State> {
+    /// The switches in force.
+    pub fn switches(&self) -> State::Switches {
+        self.state().switches().clone()
+    }
+
+    /// Puts other switches in force; records stay.
+    pub fn configure(&self, switches: State::Switches) {
+        *self.state().switches() = switches;
+    }
+
+    /// Adds a configuration item and returns its id.
+    ///
+    /// # Errors
+    /// What the product does not have, or too many of them.
+    pub fn seed_ci(&self, seed: State::Seed) -> Result<u64, State::Refusal> {
+        self.state().seed_ci(seed)
+    }
+
+    /// All tickets, oldest first, merged and deleted ones included.
+    pub fn tickets(&self) -> Vec<State::Ticket> {
+        self.state().tickets().to_vec()
+    }
+
+    /// The tickets with this value of the first custom field, oldest first.
+    pub fn tickets_of(&self, key: &str) -> Vec<State::Ticket> {
+        let state = self.state();
+        state.tickets().iter().filter(|ticket| state.names(ticket).1 == key).cloned().collect()
+    }
+
+    /// One ticket by its own id, merged or not.
+    pub fn ticket(&self, id: u64) -> Option<State::Ticket> {
+        let state = self.state();
+        state.tickets().iter().find(|ticket| state.names(ticket).0 == id).cloned()
+    }
+
+    /// Changes a ticket as a person with all rights does.
+    ///
+    /// # Errors
+    /// What the deed names does not exist, or a ticket merged into itself.
+    pub fn change_as_person(&self, id: u64, deed: State::Deed) -> Result<State::Ticket, State::Refusal> {
+        let now = self.now();
+        self.state().change_as_person(id, deed, now)
+    }
+
+    /// Makes the token invalid until [`Self::restore_tokens`] or a reset: nobody can get a new one
+    /// through the API.
+    pub fn revoke_tokens(&self) {
+        *self.state().is_token_revoked() = true;
+    }
+
+    /// Makes the token valid again, as a person does who issues a new one.
+    pub fn restore_tokens(&self) {
+        *self.state().is_token_revoked() = false;
+    }
+
+    /// Tickets by status, and duplicates.
+    pub fn summary(&self) -> State::Summary {
+        self.state().summary()
+    }
+}
+
+impl<State: Numbered> Product for Simulated<State> {
+    fn name(&self) -> &'static str {
+        self.state().name()
+    }
+
+    fn routes(&self, app: &mut ServiceConfig) {
+        State::routes(self, app);
+    }
+
+    fn settings(&self) -> Result<Value, ControlError> {
+        Ok(serde_json::to_value(self.switches())?)
+    }
+
+    fn configure(&self, settings: Value) -> Result<(), ControlError> {
+        Self::configure(self, serde_json::from_value(settings)?);
+        Ok(())
+    }
+
+    fn seed_cis(&self, seeds: Value) -> Result<Value, ControlError> {
+        let seeds: Vec<State::Seed> = serde_json::from_value(seeds)?;
+        let ids: Result<Vec<u64>, _> = seeds.into_iter().map(|seed| self.seed_ci(seed)).collect();
+        Ok(json!({ "ids": ids.map_err(refused)? }))
+    }
+
+    /// A ticket's number is its id.
+    fn tickets(&self, wanted: &TicketQuery) -> Result<Value, ControlError> {
+        let found: Vec<State::Ticket> = match (&wanted.number, &wanted.correlation_id) {
+            (Some(number), _) => Vec::from_iter(self.ticket(parse(number)?)),
+            (None, Some(key)) => self.tickets_of(key),
+            (None, None) => Self::tickets(self),
+        };
+        Ok(wanted.page(&found, State::Ticket::clone))
+    }
+
+    fn change_ticket(&self, id: &str, change: Value) -> Result<Value, ControlError> {
+        let deed: State::Deed = serde_json::from_value(change)?;
+        let ticket = self.change_as_person(parse(id)?, deed).map_err(refused)?;
+        Ok(serde_json::to_value(ticket)?)
+    }
+
+    fn revoke_tokens(&self) {
+        Self::revoke_tokens(self);
+    }
+
+    fn summary(&self) -> Result<Value, ControlError> {
+        Ok(serde_json::to_value(Self::summary(self))?)
+    }
+}
+
+fn parse(id: &str) -> Result<u64, ControlError> {
+    id.parse()
+        .map_err(|_| ControlError::Refused(format!("{id} is not the id of a ticket, which is a number")))
+}
+
+fn refused(error: impl std::error::Error) -> ControlError {
+    ControlError::Refused(error.to_string())
+}
