@@ -33,17 +33,23 @@ impl ConnectorSettings {
     /// # Errors
     /// When a setting cannot be used; the message names the key under `name`.
     pub fn connect(self, name: &str, deadline: Duration) -> Result<Arc<dyn Connector>, SettingsError> {
-        match (self.request_tracker, self.servicenow) {
-            (Some(settings), None) => {
-                let name = format!("{name}.request_tracker");
-                Ok(Arc::new(request_tracker::RequestTracker::new(&name, settings, deadline)?))
-            }
-            (None, Some(settings)) => {
-                Ok(Arc::new(servicenow::ServiceNow::new(&format!("{name}.servicenow"), settings, deadline)?))
-            }
-            (None, None) | (Some(_), Some(_)) => {
-                Err(SettingsError::Invalid(format!("{name}: give one of request_tracker and servicenow")))
-            }
+        let mut given: Vec<Arc<dyn Connector>> = Vec::new();
+        if let Some(settings) = self.request_tracker {
+            let name = format!("{name}.request_tracker");
+            given.push(Arc::new(request_tracker::RequestTracker::new(&name, settings, deadline)?));
+        }
+        if let Some(settings) = self.servicenow {
+            given.push(Arc::new(servicenow::ServiceNow::new(
+                &format!("{name}.servicenow"),
+                settings,
+                deadline,
+            )?));
+        }
+        match (given.pop(), given.is_empty()) {
+            (Some(connector), true) => Ok(connector),
+            (Some(_) | None, _) => Err(SettingsError::Invalid(format!(
+                "{name}: give one of request_tracker and servicenow"
+            ))),
         }
     }
 }
@@ -235,6 +241,19 @@ pub enum ConnectorError {
 }
 
 impl ConnectorError {
+    /// The same after a write that was accepted and cannot be verified now: it may have been carried out.
+    #[must_use]
+    fn after_a_write(self) -> Self {
+        match self {
+            Self::Unavailable(reason) => Self::Ambiguous(reason),
+            other @ (Self::Throttled { .. }
+            | Self::Ambiguous(_)
+            | Self::Unauthorized(_)
+            | Self::Rejected(_)
+            | Self::Gone(_)) => other,
+        }
+    }
+
     /// Its name in metrics and in the ledger.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, redirect};
 use serde_json::Value;
 use shared::settings::SettingsError;
@@ -17,7 +17,7 @@ pub(crate) use self::address::base_url;
 pub use self::credentials::BasicSettings;
 pub(crate) use self::credentials::{ClientCredentials, Credentials, Fixed};
 use self::deadline::Deadline;
-pub(crate) use self::outcome::Purpose;
+pub(crate) use self::outcome::{MAX_REASON_CHARS, Purpose};
 use super::{ConnectorError, text};
 
 mod address;
@@ -35,7 +35,7 @@ const POOL_MAX_IDLE: usize = 32;
 const USER_AGENT: &str = concat!("secure-export/", env!("CARGO_PKG_VERSION"));
 
 /// What the product says in the body of a refusal, if it is in its own words.
-pub(crate) type Explain = fn(&[u8]) -> Option<String>;
+pub(crate) type Explain = dyn Fn(&[u8]) -> Option<String> + Send + Sync;
 
 /// One request to a product's API.
 #[derive(Debug)]
@@ -43,15 +43,23 @@ pub(crate) struct Call {
     pub(crate) purpose: Purpose,
     pub(crate) method: Method,
     pub(crate) url: Url,
-    pub(crate) body: Option<Value>,
+    pub(crate) body: Option<Body>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    Json(Value),
+    /// Fields of a form.
+    Form(Vec<(String, String)>),
 }
 
 /// Calls one instance of a product as one user.
 pub(crate) struct HttpClient {
     wire: Wire,
     credentials: Credentials,
+    headers: HeaderMap,
     deadline: Duration,
-    explain: Explain,
+    explain: Box<Explain>,
 }
 
 impl HttpClient {
@@ -62,9 +70,17 @@ impl HttpClient {
     pub(crate) fn new(
         credentials: Credentials,
         deadline: Duration,
-        explain: Explain,
+        explain: impl Fn(&[u8]) -> Option<String> + Send + Sync + 'static,
     ) -> Result<Self, SettingsError> {
-        Ok(Self { wire: Wire::new(deadline)?, credentials, deadline, explain })
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+        Ok(Self { wire: Wire::new(deadline)?, credentials, headers, deadline, explain: Box::new(explain) })
+    }
+
+    /// Sends these with every call, in place of others of their names.
+    #[must_use]
+    pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
     }
 
     /// Begins an act of one or several calls.
@@ -99,16 +115,18 @@ impl Act<'_> {
     }
 
     async fn attempt(&self, call: &Call, authorization: &HeaderValue) -> Result<Vec<u8>, ConnectorError> {
-        let HttpClient { wire, explain, .. } = self.client;
+        let HttpClient { wire, explain, credentials, headers, .. } = self.client;
         let mut request = wire
             .client
             .request(call.method.clone(), call.url.clone())
-            .header(ACCEPT, "application/json")
-            .header(AUTHORIZATION, authorization);
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
-        wire.send(request, call.purpose, *explain, self.deadline).await
+            .headers(headers.clone())
+            .header(credentials.header(), authorization);
+        request = match &call.body {
+            Some(Body::Json(body)) => request.json(body),
+            Some(Body::Form(fields)) => request.form(fields),
+            None => request,
+        };
+        wire.send(request, call.purpose, explain, self.deadline).await
     }
 }
 
@@ -138,7 +156,7 @@ impl Wire {
         &self,
         request: RequestBuilder,
         purpose: Purpose,
-        explain: Explain,
+        explain: &Explain,
         deadline: Deadline,
     ) -> Result<Vec<u8>, ConnectorError> {
         if deadline.is_over() {
@@ -197,7 +215,7 @@ fn cause(error: &dyn std::error::Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    text::line(&innermost.to_string(), outcome::MAX_REASON_CHARS)
+    text::line(&innermost.to_string(), MAX_REASON_CHARS)
 }
 
 #[cfg(test)]

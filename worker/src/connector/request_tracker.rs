@@ -20,6 +20,7 @@ use self::visit::Visit;
 use super::http::HttpClient;
 use super::{
     Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, WorkItem, WorkItemState,
+    text,
 };
 
 mod ci;
@@ -128,7 +129,7 @@ impl Connector for RequestTracker {
         link.insert("AddRefersTo".to_owned(), json!(original_id.as_str()));
         let visit = self.visit();
         visit.update(id, link).await?;
-        let change = Change { note: payload::duplicate_of(original), ..Change::default() };
+        let change = Change { note: text::duplicate_of(original), ..Change::default() };
         let over = [WorkItemState::Resolved, WorkItemState::Closed];
         visit.change(id, &change, &self.desk.statuses.duplicate, &over).await
     }

@@ -18,7 +18,7 @@ pub use self::settings::{AuthSettings, CiSettings, OAuthSettings, ServiceNowSett
 use self::query::{Identifier, Query, QueryValue, SysId, record_url, search_url, table_url};
 use self::record::{Row, WORK_ITEM};
 use self::settings::Instance;
-use super::http::{Call, HttpClient, Purpose};
+use super::http::{Body, Call, HttpClient, Purpose};
 use super::{
     Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, WorkItem, WorkItemState,
     text,
@@ -103,7 +103,7 @@ impl ServiceNow {
         url: Url,
         body: Option<Value>,
     ) -> Result<T, ConnectorError> {
-        let answer = self.http.act().call(&Call { purpose, method, url, body }).await?;
+        let answer = self.http.act().call(&Call { purpose, method, url, body: body.map(Body::Json) }).await?;
         // Whoever sent a page or an error in the guise of success may have carried the write out before:
         // to look costs a call, to guess wrong costs a second incident.
         record::result(&answer).map_err(|reason| purpose.unanswered(reason))

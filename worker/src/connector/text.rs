@@ -1,5 +1,7 @@
 //! Makes text from outside safe to pass on: no control characters, no more than a product takes.
 
+use super::WorkItem;
+
 /// Stands where text was cut off.
 const ELLIPSIS: char = '…';
 
@@ -14,6 +16,11 @@ pub(super) fn line(text: &str, max_chars: usize) -> String {
 pub(super) fn block(text: &str, max_chars: usize) -> String {
     let kept: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
     truncate(&kept, max_chars)
+}
+
+/// What stands on a work item that was made beside another one.
+pub(super) fn duplicate_of(original: &WorkItem) -> String {
+    format!("Duplicate of {}: both were made for the same Azure Monitor alert.", original.number)
 }
 
 fn truncate(text: &str, max_chars: usize) -> String {

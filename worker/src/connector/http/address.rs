@@ -3,12 +3,12 @@
 use shared::settings::SettingsError;
 use url::{Host, Url};
 
-/// The address in the setting `{name}.base_url`. Plain HTTP is for this machine, and for whoever asks for the danger.
+/// The address in the setting `key`. Plain HTTP is for this machine, and for whoever asks for the danger.
 ///
 /// # Errors
 /// When it is no such address; the message says what to change.
-pub(crate) fn base_url(name: &str, text: &str, danger_allow_http: bool) -> Result<Url, SettingsError> {
-    let invalid = |what: &str| SettingsError::Invalid(format!("{name}.base_url {what}"));
+pub(crate) fn base_url(key: &str, text: &str, danger_allow_http: bool) -> Result<Url, SettingsError> {
+    let invalid = |what: &str| SettingsError::Invalid(format!("{key} {what}"));
     let url = Url::parse(text).map_err(|error| invalid(&format!("is not a URL: {error}")))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(invalid("contains credentials: put them under auth"));
@@ -42,17 +42,17 @@ mod tests {
         for url in
             ["http://127.0.0.1:8080/servicenow", "http://localhost", "http://[::1]:1", "https://example.com"]
         {
-            assert!(base_url("t", url, false).is_ok(), "{url}");
+            assert!(base_url("t.base_url", url, false).is_ok(), "{url}");
         }
-        assert!(base_url("t", "http://itsm-simulator:1", true).is_ok());
-        let error = base_url("t", "http://example.com", false).unwrap_err().to_string();
+        assert!(base_url("t.base_url", "http://itsm-simulator:1", true).is_ok());
+        let error = base_url("t.base_url", "http://example.com", false).unwrap_err().to_string();
         assert!(error.contains("t.base_url would send credentials"), "{error}");
     }
 
     #[test]
     fn what_is_wrong_with_an_address_is_named() {
         let refuse = |url: &str, expected: &str| {
-            let error = base_url("t", url, true).unwrap_err().to_string();
+            let error = base_url("t.base_url", url, true).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
         refuse("example.com", "is not a URL");

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use moka::Expiry;
 use moka::future::Cache;
-use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use shared::settings::{SettingsError, secret};
@@ -29,7 +29,7 @@ pub(crate) enum Credentials {
 }
 
 impl Credentials {
-    /// The value of the `Authorization` header.
+    /// What says who calls.
     pub(super) async fn authorization(
         &self,
         wire: &Wire,
@@ -38,6 +38,14 @@ impl Credentials {
         match self {
             Self::Fixed(fixed) => Ok(fixed.authorization.clone()),
             Self::ClientCredentials(client) => client.authorization(wire, deadline).await,
+        }
+    }
+
+    /// The header that it stands in.
+    pub(super) fn header(&self) -> &HeaderName {
+        match self {
+            Self::Fixed(fixed) => &fixed.header,
+            Self::ClientCredentials(_) => &AUTHORIZATION,
         }
     }
 
@@ -55,6 +63,7 @@ impl Credentials {
 
 /// What every call carries as it is.
 pub(crate) struct Fixed {
+    header: HeaderName,
     authorization: HeaderValue,
 }
 
@@ -85,7 +94,7 @@ impl Fixed {
             return Err(SettingsError::Invalid(format!("{name}.username must be set and have no colon")));
         }
         let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-        Self::new(name, &format!("Basic {pair}"))
+        Self::new(name, AUTHORIZATION, &format!("Basic {pair}"))
     }
 
     /// A token behind the word that the product expects before it.
@@ -93,13 +102,26 @@ impl Fixed {
     /// # Errors
     /// When the token has a character that no header may have; `name` is the key to mend.
     pub(crate) fn token(name: &str, scheme: &str, token: &SecretString) -> Result<Self, SettingsError> {
-        Self::new(name, &format!("{scheme} {}", token.expose_secret()))
+        Self::header(name, AUTHORIZATION, &format!("{scheme} "), token)
     }
 
-    fn new(name: &str, authorization: &str) -> Result<Self, SettingsError> {
+    /// A secret in a header, right behind a prefix.
+    ///
+    /// # Errors
+    /// When it has a character that no header may have; `name` is the key to mend.
+    pub(crate) fn header(
+        name: &str,
+        header: HeaderName,
+        prefix: &str,
+        secret: &SecretString,
+    ) -> Result<Self, SettingsError> {
+        Self::new(name, header, &format!("{prefix}{}", secret.expose_secret()))
+    }
+
+    fn new(name: &str, header: HeaderName, authorization: &str) -> Result<Self, SettingsError> {
         let authorization = sensitive(authorization)
             .ok_or_else(|| SettingsError::Invalid(format!("{name} cannot stand in a header")))?;
-        Ok(Self { authorization })
+        Ok(Self { header, authorization })
     }
 }
 
@@ -110,6 +132,7 @@ pub(crate) struct ClientCredentials {
     token_url: Url,
     client_id: String,
     client_secret: SecretString,
+    scope: Option<String>,
     /// At most one token, for as long as it may be used.
     current: Cache<(), Token>,
 }
@@ -143,9 +166,14 @@ impl Expiry<(), Token> for UntilRenewal {
 }
 
 impl ClientCredentials {
-    pub(crate) fn new(token_url: Url, client_id: String, client_secret: SecretString) -> Self {
+    pub(crate) fn new(
+        token_url: Url,
+        client_id: String,
+        client_secret: SecretString,
+        scope: Option<String>,
+    ) -> Self {
         let current = Cache::builder().max_capacity(1).expire_after(UntilRenewal).build();
-        Self { token_url, client_id, client_secret, current }
+        Self { token_url, client_id, client_secret, scope, current }
     }
 
     async fn authorization(&self, wire: &Wire, deadline: Deadline) -> Result<HeaderValue, ConnectorError> {
@@ -164,14 +192,16 @@ impl ClientCredentials {
     }
 
     async fn fetch(&self, wire: &Wire, deadline: Deadline) -> Result<Token, ConnectorError> {
-        let form = [
+        let mut form = vec![
             ("grant_type", "client_credentials"),
             ("client_id", &self.client_id),
             ("client_secret", self.client_secret.expose_secret()),
         ];
+        form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
         let request = wire.client.post(self.token_url.clone()).header(ACCEPT, "application/json").form(&form);
         // To ask twice does no harm, so it is like a search.
-        let answer = wire.send(request, Purpose::Search, explain, deadline).await.map_err(about_the_token)?;
+        let answer =
+            wire.send(request, Purpose::Search, &explain, deadline).await.map_err(about_the_token)?;
         let unusable =
             || ConnectorError::Unavailable("the token endpoint answered without a token".to_owned());
         let grant: Grant = serde_json::from_slice(&answer).map_err(|_| unusable())?;

@@ -11,7 +11,7 @@ use super::super::ConnectorError;
 use super::super::text;
 
 /// As much of a product's words as an operator needs to see.
-pub(super) const MAX_REASON_CHARS: usize = 500;
+pub(crate) const MAX_REASON_CHARS: usize = 500;
 /// Nobody is left alone for longer at a word of theirs: the longest known rate window is an hour.
 const MAX_PAUSE: Duration = Duration::from_secs(3600);
 /// Unix time in seconds at which the product accepts calls again.

@@ -29,12 +29,13 @@ fn tokens(server: &MockServer) -> Credentials {
         token_url,
         "client".to_owned(),
         SecretString::from("hush"),
+        None,
     ))
 }
 
 fn call(purpose: Purpose, base: &str) -> Call {
     let url = format!("{base}/records").parse().unwrap();
-    Call { purpose, method: Method::POST, url, body: Some(json!({"a": "b"})) }
+    Call { purpose, method: Method::POST, url, body: Some(Body::Json(json!({"a": "b"}))) }
 }
 
 /// An act of one call.

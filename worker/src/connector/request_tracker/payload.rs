@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::super::{ConnectorError, Draft, WorkItem, text};
+use super::super::{ConnectorError, Draft, text};
 use super::settings::Desk;
 
 /// The column of a stock database, which cuts off what is longer without a word.
@@ -49,10 +49,6 @@ pub(super) fn comment(note: &str, status: Option<&str>) -> Value {
 /// How a link names an asset.
 pub(super) fn asset(id: &str) -> String {
     format!("asset:{id}")
-}
-
-pub(super) fn duplicate_of(original: &WorkItem) -> String {
-    format!("Duplicate of {}: both were made for the same Azure Monitor alert.", original.number)
 }
 
 /// The fields of the route: a name such as `Priority` is the ticket's own, `CF.Team` is a custom field.

@@ -99,7 +99,7 @@ pub(super) struct Assets {
 impl RequestTrackerSettings {
     /// The desk and who works there; `name` is the path of these settings, for messages.
     pub(super) fn check(self, name: &str) -> Result<(Desk, Credentials), SettingsError> {
-        let base_url = base_url(name, &self.base_url, self.danger_allow_http)?;
+        let base_url = base_url(&format!("{name}.base_url"), &self.base_url, self.danger_allow_http)?;
         let statuses = Statuses {
             resolved: self.resolved_status,
             open: self.open_status,

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::super::http::{Act, Call, Purpose};
+use super::super::http::{Act, Body, Call, Purpose};
 use super::super::{Change, ConnectorError, WorkItem, WorkItemState};
 use super::payload;
 use super::query::{self, Id};
@@ -103,7 +103,7 @@ impl Visit<'_> {
     ) -> Result<(), ConnectorError> {
         self.set_fields(id, change).await?;
         let said = self.comment(id, &change.note, Some(status)).await?;
-        let item = self.item(id).await.map_err(after_the_write)?;
+        let item = self.item(id).await.map_err(ConnectorError::after_a_write)?;
         if wanted.contains(&item.state) {
             return Ok(());
         }
@@ -132,19 +132,7 @@ impl Visit<'_> {
         url: Url,
         body: Option<Value>,
     ) -> Result<T, ConnectorError> {
-        let answer = self.act.call(&Call { purpose, method, url, body }).await?;
+        let answer = self.act.call(&Call { purpose, method, url, body: body.map(Body::Json) }).await?;
         record::read(&answer).map_err(|reason| purpose.unanswered(reason))
-    }
-}
-
-/// A write was accepted and cannot be verified now: it may have been carried out.
-fn after_the_write(error: ConnectorError) -> ConnectorError {
-    match error {
-        ConnectorError::Unavailable(reason) => ConnectorError::Ambiguous(reason),
-        other @ (ConnectorError::Throttled { .. }
-        | ConnectorError::Ambiguous(_)
-        | ConnectorError::Unauthorized(_)
-        | ConnectorError::Rejected(_)
-        | ConnectorError::Gone(_)) => other,
     }
 }

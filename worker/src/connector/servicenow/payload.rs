@@ -56,8 +56,7 @@ pub(super) fn resolve(change: &Change, close_code: &str) -> Result<Value, Connec
 
 /// Resolved as another incident's duplicate, whose child it becomes: that is the link that people follow.
 pub(super) fn close_double(original: &WorkItem, close_code: &str) -> Value {
-    let note = format!("Duplicate of {}: both were made for the same Azure Monitor alert.", original.number);
-    let note = prose(&note);
+    let note = prose(&text::duplicate_of(original));
     json!({
         "state": RESOLVED, "close_code": close_code, "close_notes": note, "work_notes": note,
         "parent_incident": original.id,

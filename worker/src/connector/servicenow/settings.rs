@@ -124,7 +124,7 @@ pub(super) struct LookUp {
 impl ServiceNowSettings {
     /// The instance and who calls it; `name` is the path of these settings, for messages.
     pub(super) fn check(self, name: &str) -> Result<(Instance, Credentials), SettingsError> {
-        let base_url = base_url(name, &self.base_url, self.danger_allow_http)?;
+        let base_url = base_url(&format!("{name}.base_url"), &self.base_url, self.danger_allow_http)?;
         let credentials = self.auth.check(&format!("{name}.auth"), &base_url)?;
         for (key, code) in
             [("close_code", &self.close_code), ("duplicate_close_code", &self.duplicate_close_code)]
@@ -158,7 +158,7 @@ impl AuthSettings {
                     oauth.token_path.trim_start_matches('/')
                 );
                 token_url.set_path(&path);
-                let client = ClientCredentials::new(token_url, oauth.client_id, client_secret);
+                let client = ClientCredentials::new(token_url, oauth.client_id, client_secret, None);
                 Ok(Credentials::ClientCredentials(client))
             }
             (None, Some(basic)) => basic.check(&format!("{name}.basic")),
