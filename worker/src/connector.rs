@@ -14,6 +14,7 @@ use shared::settings::SettingsError;
 pub use self::http::BasicSettings;
 
 mod http;
+pub mod http_api;
 pub mod request_tracker;
 pub mod servicenow;
 mod text;
@@ -23,6 +24,7 @@ mod text;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectorSettings {
+    http_api: Option<http_api::HttpApiSettings>,
     request_tracker: Option<request_tracker::RequestTrackerSettings>,
     servicenow: Option<servicenow::ServiceNowSettings>,
 }
@@ -34,6 +36,9 @@ impl ConnectorSettings {
     /// When a setting cannot be used; the message names the key under `name`.
     pub fn connect(self, name: &str, deadline: Duration) -> Result<Arc<dyn Connector>, SettingsError> {
         let mut given: Vec<Arc<dyn Connector>> = Vec::new();
+        if let Some(settings) = self.http_api {
+            given.push(Arc::new(http_api::HttpApi::new(&format!("{name}.http_api"), settings, deadline)?));
+        }
         if let Some(settings) = self.request_tracker {
             let name = format!("{name}.request_tracker");
             given.push(Arc::new(request_tracker::RequestTracker::new(&name, settings, deadline)?));
@@ -48,7 +53,7 @@ impl ConnectorSettings {
         match (given.pop(), given.is_empty()) {
             (Some(connector), true) => Ok(connector),
             (Some(_) | None, _) => Err(SettingsError::Invalid(format!(
-                "{name}: give one of request_tracker and servicenow"
+                "{name}: give one of http_api, request_tracker and servicenow"
             ))),
         }
     }

@@ -19,6 +19,16 @@ macro_rules! needs {
     };
 }
 
+/// Ends a case for a product without configuration items.
+macro_rules! seeded {
+    ($desk:expr, $name:expr, $id:expr) => {
+        match $desk.seed_ci($name, $id).await {
+            Some(id) => id,
+            None => return Possible::No("it has no configuration items"),
+        }
+    };
+}
+
 pub(crate) async fn is_ready_to_work(desk: &dyn Desk) -> Possible {
     for finding in desk.connector().check().await.unwrap() {
         assert_eq!(finding.verdict, Verdict::Fine, "{}", finding.subject);
@@ -274,9 +284,9 @@ pub(crate) async fn reaches_no_other_address_by_an_id_that_is_none(desk: &dyn De
 pub(crate) async fn binds_the_only_item_that_an_id_or_a_name_fits(desk: &dyn Desk) -> Possible {
     let (machine, database) = (named(desk, "web-07"), named(desk, "db-01"));
     let id = format!("{MACHINES}{machine}");
-    let by_id = desk.seed_ci(&named(desk, "other"), &id.to_uppercase()).await;
-    let by_name = desk.seed_ci(&database.to_uppercase(), "").await;
-    desk.seed_ci(&format!("{database}1"), "").await;
+    let by_id = seeded!(desk, &named(desk, "other"), &id.to_uppercase());
+    let by_name = seeded!(desk, &database.to_uppercase(), "");
+    seeded!(desk, &format!("{database}1"), "");
     let ci = bound(desk, &[name(&database), arm(&id)]).await;
     assert_eq!(ci.as_deref(), Some(&*by_id), "an id is surer than a name");
     assert_eq!(bound(desk, &[name(&database)]).await.as_deref(), Some(&*by_name));
@@ -286,7 +296,7 @@ pub(crate) async fn binds_the_only_item_that_an_id_or_a_name_fits(desk: &dyn Des
 }
 
 pub(crate) async fn binds_an_item_later(desk: &dyn Desk) -> Possible {
-    let id = desk.seed_ci(&named(desk, "web-07"), "").await;
+    let id = seeded!(desk, &named(desk, "web-07"), "");
     let item = made(desk).await;
     for _ in 0..2 {
         let change = Change { ci: Some(id.clone()), ..change("Now there is one") };
@@ -303,7 +313,7 @@ pub(crate) async fn binds_nothing_where_nothing_or_several_fit(desk: &dyn Desk) 
     assert_eq!(bound(desk, &[arm(&id), name(&machine)]).await, None);
     let hostile = ["x' OR id > 0 OR Name LIKE '", "%", "_", "x\\"];
     assert_eq!(bound(desk, &hostile.map(name)).await, None);
-    let twins = [desk.seed_ci(&named(desk, "one"), &id).await, desk.seed_ci(&named(desk, "two"), &id).await];
+    let twins = [seeded!(desk, &named(desk, "one"), &id), seeded!(desk, &named(desk, "two"), &id)];
     let CiMatch::Ambiguous(why) = matched(desk, &[arm(&id)]).await else { panic!("one of two was taken") };
     assert!(why.contains(&id) && twins.iter().all(|twin| why.contains(twin.as_str())), "{why}");
     Possible::Yes

@@ -28,8 +28,8 @@ pub(crate) trait Desk {
     /// Sets the product up otherwise than usual.
     async fn peculiar(&self, peculiarity: Peculiarity) -> Possible;
 
-    /// Adds a configuration item and returns its id.
-    async fn seed_ci(&self, name: &str, arm_id: &str) -> String;
+    /// Adds a configuration item and returns its id; none if the product has no such thing.
+    async fn seed_ci(&self, name: &str, arm_id: &str) -> Option<String>;
 }
 
 /// A work item as people see it.

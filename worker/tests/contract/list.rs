@@ -10,9 +10,9 @@ macro_rules! for_every_case {
             notes_without_a_change_of_state: [];
             resolves_twice_and_reopens_twice: [];
             reads_what_a_person_resolved_and_reopens_it: [];
-            reads_what_a_person_closed_as_closed: [];
+            reads_what_a_person_closed_as_closed: ["Zammad, described"];
             does_not_write_to_what_was_deleted: [];
-            reads_what_was_merged_into_another_as_closed: ["ServiceNow"];
+            reads_what_was_merged_into_another_as_closed: ["ServiceNow", "ServiceDesk Plus, described"];
             follows_what_was_given_to_other_people: ["Request Tracker, real"];
             closes_a_double_with_a_link_to_the_original: [];
             calls_a_create_unknown_when_its_answer_is_lost_before_the_write: ["Request Tracker, real"];
@@ -27,9 +27,9 @@ macro_rules! for_every_case {
             notices_a_resolve_that_is_taken_back: ["Request Tracker, real"];
             takes_texts_of_any_length_and_kind: [];
             reaches_no_other_address_by_an_id_that_is_none: [];
-            binds_the_only_item_that_an_id_or_a_name_fits: [];
-            binds_an_item_later: [];
-            binds_nothing_where_nothing_or_several_fit: [];
+            binds_the_only_item_that_an_id_or_a_name_fits: ["Zammad, described"];
+            binds_an_item_later: ["Zammad, described"];
+            binds_nothing_where_nothing_or_several_fit: ["Zammad, described"];
         }
     };
 }

@@ -10,6 +10,7 @@
 )]
 
 mod cases;
+mod described;
 mod desk;
 #[macro_use]
 mod list;
@@ -38,6 +39,23 @@ macro_rules! contract {
             async fn $case() {
                 let desk = crate::request_tracker::RequestTrackerDesk::open().await;
                 crate::desk::judge("Request Tracker", &[$($impossible),*], crate::cases::$case(&desk).await);
+            })*
+        }
+
+        mod zammad_as_described_keeps {
+            $(#[tokio::test]
+            async fn $case() {
+                let desk = crate::described::DescribedDesk::zammad().await;
+                crate::desk::judge("Zammad, described", &[$($impossible),*], crate::cases::$case(&desk).await);
+            })*
+        }
+
+        mod servicedesk_plus_as_described_keeps {
+            $(#[tokio::test]
+            async fn $case() {
+                let desk = crate::described::DescribedDesk::servicedesk_plus().await;
+                let outcome = crate::cases::$case(&desk).await;
+                crate::desk::judge("ServiceDesk Plus, described", &[$($impossible),*], outcome);
             })*
         }
 

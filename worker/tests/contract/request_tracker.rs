@@ -96,9 +96,9 @@ impl Desk for RequestTrackerDesk {
         }
     }
 
-    async fn seed_ci(&self, name: &str, arm_id: &str) -> String {
+    async fn seed_ci(&self, name: &str, arm_id: &str) -> Option<String> {
         let seed = CiSeed { name: name.to_owned(), arm_id: arm_id.to_owned(), ..CiSeed::default() };
-        self.simulator.request_tracker().seed_ci(seed).unwrap().to_string()
+        Some(self.simulator.request_tracker().seed_ci(seed).unwrap().to_string())
     }
 }
 

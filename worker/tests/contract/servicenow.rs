@@ -106,9 +106,9 @@ impl Desk for ServiceNowDesk {
         }
     }
 
-    async fn seed_ci(&self, name: &str, arm_id: &str) -> String {
+    async fn seed_ci(&self, name: &str, arm_id: &str) -> Option<String> {
         let seed = CiSeed { name: name.to_owned(), object_id: arm_id.to_owned(), ..CiSeed::default() };
-        self.simulator.servicenow().seed_ci(seed).unwrap()
+        Some(self.simulator.servicenow().seed_ci(seed).unwrap())
     }
 }
 

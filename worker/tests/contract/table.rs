@@ -7,7 +7,13 @@ use crate::CASES;
 
 const BEGIN: &str = "<!-- written by the test `the_table_of_the_documentation_is_current` -->\n";
 const END: &str = "<!-- end of the table -->";
-const PRODUCTS: [&str; 3] = ["ServiceNow", "Request Tracker", "Request Tracker, real"];
+const PRODUCTS: [&str; 5] = [
+    "ServiceNow",
+    "Request Tracker",
+    "Request Tracker, real",
+    "Zammad, described",
+    "ServiceDesk Plus, described",
+];
 /// Set to write the table instead of checking it.
 const UPDATE: &str = "UPDATE_CONTRACT_TABLE";
 

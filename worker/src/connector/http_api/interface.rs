@@ -1,0 +1,279 @@
+//! What the connector makes of the settings: everything checked, and every request tried once with plain values.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use shared::settings::{SettingsError, secret};
+use url::Url;
+
+use super::super::http::{ClientCredentials, Credentials, Fixed, Purpose, base_url};
+use super::answer::{Pointer, Rule, Shape, Verdicts, plain};
+use super::request::{Content, Request};
+use super::settings::{
+    AnswerSettings, AuthSettings, CiLookUpSettings, HttpApiSettings, ItemSettings, RequestSettings,
+};
+use super::template::{Text, Tree, Values, holds};
+
+/// Checked settings: nothing in them needs a second look.
+#[derive(Debug)]
+pub(super) struct Interface {
+    pub(super) base_url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) summary_chars: usize,
+    pub(super) text_chars: usize,
+    pub(super) verdicts: Verdicts,
+    pub(super) shape: Shape,
+    pub(super) create: Request,
+    pub(super) find: Request,
+    pub(super) read: Request,
+    pub(super) note: Vec<Request>,
+    pub(super) resolve: Vec<Request>,
+    pub(super) reopen: Vec<Request>,
+    pub(super) close_double: Vec<Request>,
+    pub(super) arm_id: Option<CiLookUp>,
+    pub(super) name: Option<CiLookUp>,
+    pub(super) tag: Option<CiLookUp>,
+}
+
+#[derive(Debug)]
+pub(super) struct CiLookUp {
+    pub(super) request: Request,
+    pub(super) id: Pointer,
+    pub(super) name: Pointer,
+    pub(super) value: Pointer,
+    /// The value stands among other text, so only one that is no syntax of any language may be asked for.
+    pub(super) plain_values_only: bool,
+}
+
+impl HttpApiSettings {
+    /// The interface and who calls it; `name` is the path of these settings, for messages.
+    pub(super) fn check(self, name: &str) -> Result<(Interface, Credentials), SettingsError> {
+        let base_url = base_url(&format!("{name}.base_url"), &self.base_url, self.danger_allow_http)?;
+        let credentials = self.auth.check(&format!("{name}.auth"), self.danger_allow_http)?;
+        let made = json!({
+            "key": "sx1", "summary": "s", "description": "d", "note": "n", "impact": 3, "urgency": 3, "ci": "1",
+        });
+        let changed = json!({"id": "1", "note": "n", "ci": "1"});
+        let doubled = json!({"id": "1", "original": {"id": "2", "number": "2"}, "note": "n"});
+        let several = |act: &str, given: Vec<RequestSettings>, sample: &Value| {
+            let key = |index| format!("{name}.{act}[{index}]");
+            let given = given.into_iter().enumerate();
+            given.map(|(index, request)| request.check(&key(index), sample)).collect::<Result<Vec<_>, _>>()
+        };
+        let one = |act: &str, given: RequestSettings, sample: Value| {
+            needs_item(&format!("{name}.{act}"), &given)?;
+            given.check(&format!("{name}.{act}"), &sample)
+        };
+        let find_ci = |way: &str, given: Option<CiLookUpSettings>| {
+            given.map(|given| given.check(&format!("{name}.ci.{way}"))).transpose()
+        };
+        for (act, given) in
+            [("note", &self.note), ("resolve", &self.resolve), ("close_double", &self.close_double)]
+        {
+            if given.is_empty() {
+                return Err(SettingsError::Invalid(format!("{name}.{act} needs at least one request")));
+            }
+        }
+        let interface = Interface {
+            base_url,
+            headers: headers(&format!("{name}.headers"), &self.headers)?,
+            summary_chars: self.summary_chars,
+            text_chars: self.text_chars,
+            verdicts: self.answers.check(&format!("{name}.answers"))?,
+            shape: self.item.check(&format!("{name}.item"), self.reopen.is_empty())?,
+            create: one("create", self.create, made)?,
+            find: one("find", self.find, json!({"key": "sx1"}))?,
+            read: one("read", self.read, json!({"id": "1"}))?,
+            note: several("note", self.note, &changed)?,
+            resolve: several("resolve", self.resolve, &changed)?,
+            reopen: several("reopen", self.reopen, &changed)?,
+            close_double: several("close_double", self.close_double, &doubled)?,
+            arm_id: find_ci("arm_id", self.ci.arm_id)?,
+            name: find_ci("name", self.ci.name)?,
+            tag: find_ci("tag", self.ci.tag)?,
+        };
+        Ok((interface, credentials))
+    }
+}
+
+impl AuthSettings {
+    fn check(self, name: &str, danger_allow_http: bool) -> Result<Credentials, SettingsError> {
+        match (self.basic, self.bearer, self.header, self.oauth) {
+            (Some(basic), None, None, None) => basic.check(&format!("{name}.basic")),
+            (None, Some(bearer), None, None) => {
+                let name = format!("{name}.bearer.value");
+                let value = secret(&name, bearer.value, bearer.value_file)?;
+                Ok(Credentials::Fixed(Fixed::token(&name, "Bearer", &value)?))
+            }
+            (None, None, Some(header), None) => {
+                let header_name = header_name(&format!("{name}.header.name"), &header.name)?;
+                let name = format!("{name}.header.value");
+                let value = secret(&name, header.value, header.value_file)?;
+                Ok(Credentials::Fixed(Fixed::header(&name, header_name, &header.prefix, &value)?))
+            }
+            (None, None, None, Some(oauth)) => {
+                let token_url =
+                    base_url(&format!("{name}.oauth.token_url"), &oauth.token_url, danger_allow_http)?;
+                let name = format!("{name}.oauth.client_secret");
+                let client_secret = secret(&name, oauth.client_secret, oauth.client_secret_file)?;
+                let client = ClientCredentials::new(token_url, oauth.client_id, client_secret, oauth.scope);
+                Ok(Credentials::ClientCredentials(client))
+            }
+            _ => Err(SettingsError::Invalid(format!("{name}: give one of basic, bearer, header and oauth"))),
+        }
+    }
+}
+
+impl AnswerSettings {
+    fn check(self, name: &str) -> Result<Verdicts, SettingsError> {
+        let rules = |key: &str, given: BTreeMap<String, Vec<Value>>| {
+            let rule = |(at, values): (String, Vec<Value>)| {
+                let at = pointer(&format!("{name}.{key}"), &at)?;
+                Ok(Rule { at, values: values.iter().map(plain).collect() })
+            };
+            given.into_iter().map(rule).collect::<Result<Vec<_>, SettingsError>>()
+        };
+        let pointers = |key: &str, given: &[String]| {
+            let key = format!("{name}.{key}");
+            given.iter().map(|at| pointer(&key, at)).collect::<Result<Vec<_>, SettingsError>>()
+        };
+        Ok(Verdicts {
+            success: rules("success", self.success)?,
+            failure: pointers("failure", &self.failure)?,
+            rejected: rules("rejected", self.rejected)?,
+            gone: rules("gone", self.gone)?,
+            unauthorized: rules("unauthorized", self.unauthorized)?,
+            throttled: rules("throttled", self.throttled)?,
+            words: pointers("words", &self.words)?,
+        })
+    }
+}
+
+impl ItemSettings {
+    /// What can never be reopened is closed once it is resolved.
+    fn check(self, name: &str, is_final: bool) -> Result<Shape, SettingsError> {
+        if self.resolved.is_empty() {
+            return Err(SettingsError::Invalid(format!(
+                "{name}.resolved is empty: name the states in which a work item is resolved"
+            )));
+        }
+        if let Some(state) = self.resolved.iter().find(|state| self.closed.contains(state)) {
+            return Err(SettingsError::Invalid(format!(
+                "{name}: {state:?} is resolved and closed, but means one thing: remove it from one of the lists"
+            )));
+        }
+        let (resolved, closed) = if is_final {
+            (Vec::new(), self.resolved.into_iter().chain(self.closed).collect())
+        } else {
+            (self.resolved, self.closed)
+        };
+        let at = |key: &str, given: &str| pointer(&format!("{name}.{key}"), given);
+        Ok(Shape {
+            id: at("id", &self.id)?,
+            number: at("number", self.number.as_ref().unwrap_or(&self.id))?,
+            key: at("key", &self.key)?,
+            state: at("state", &self.state)?,
+            resolved,
+            closed,
+        })
+    }
+}
+
+impl RequestSettings {
+    /// The request, tried with values like those that it will get.
+    fn check(self, name: &str, sample: &Value) -> Result<Request, SettingsError> {
+        let invalid = |what: String| SettingsError::Invalid(format!("{name}{what}"));
+        let method = match self.method.as_str() {
+            "GET" => Method::GET,
+            "POST" => Method::POST,
+            "PUT" => Method::PUT,
+            "PATCH" => Method::PATCH,
+            other => return Err(invalid(format!(".method {other:?} is none of GET, POST, PUT and PATCH"))),
+        };
+        let body = match (self.json, self.form) {
+            (Some(_), Some(_)) => return Err(invalid(" has json and form: keep one".to_owned())),
+            (Some(json), None) => Some(Content::Json(Tree::parse(json))),
+            (None, Some(form)) => {
+                Some(Content::Form(Tree::Map(form.into_iter().map(|(k, v)| (k, Tree::parse(v))).collect())))
+            }
+            (None, None) => None,
+        };
+        let at = |key: &str, given: Option<String>| {
+            given.map(|given| pointer(&format!("{name}.{key}"), &given)).transpose()
+        };
+        let request = Request {
+            method,
+            path: self.path.trim_start_matches('/').split('/').map(Text::parse).collect(),
+            query: self.query.into_iter().map(|(name, value)| (name, Tree::parse(value))).collect(),
+            body,
+            when: self.when,
+            fields_at: at("fields_at", self.fields_at)?,
+            item: at("item", self.item)?,
+        };
+        request.try_out(sample).map_err(|reason| invalid(format!(": {reason}")))?;
+        Ok(request)
+    }
+}
+
+impl Request {
+    /// A request that fails with plain values would fail with every alert.
+    fn try_out(&self, sample: &Value) -> Result<(), String> {
+        let values: Values = sample.as_object().cloned().unwrap_or_default();
+        if let Some(condition) = &self.when {
+            holds(condition, &values)?;
+        }
+        let unconditional = Url::parse("https://localhost/").map_err(|error| error.to_string())?;
+        let fields = BTreeMap::from([("a field of the route".to_owned(), String::new())]);
+        self.call(&unconditional, Purpose::Search, &values, &fields).map(drop)
+    }
+}
+
+impl CiLookUpSettings {
+    fn check(self, name: &str) -> Result<CiLookUp, SettingsError> {
+        let key = format!("{name}.request");
+        needs_item(&key, &self.request)?;
+        let request = self.request.check(&key, &json!({"value": "web-07"}))?;
+        Ok(CiLookUp {
+            plain_values_only: request.surrounds("value"),
+            request,
+            id: pointer(&format!("{name}.id"), &self.id)?,
+            name: pointer(&format!("{name}.name"), &self.name)?,
+            value: pointer(&format!("{name}.value"), &self.value)?,
+        })
+    }
+}
+
+fn needs_item(name: &str, request: &RequestSettings) -> Result<(), SettingsError> {
+    match &request.item {
+        Some(_) => Ok(()),
+        None => Err(SettingsError::Invalid(format!(
+            "{name}.item is missing: say where in the answer it stands, \"\" for all of it"
+        ))),
+    }
+}
+
+fn pointer(key: &str, text: &str) -> Result<Pointer, SettingsError> {
+    Pointer::parse(text).ok_or_else(|| {
+        SettingsError::Invalid(format!("{key}: {text:?} is no JSON pointer, which begins with / or is empty"))
+    })
+}
+
+fn headers(key: &str, given: &BTreeMap<String, String>) -> Result<HeaderMap, SettingsError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| SettingsError::Invalid(format!("{key}.{name} cannot stand in a header")))?;
+        headers.insert(header_name(key, name)?, value);
+    }
+    Ok(headers)
+}
+
+fn header_name(key: &str, name: &str) -> Result<HeaderName, SettingsError> {
+    name.parse()
+        .map_err(|_| SettingsError::Invalid(format!("{key}: {name:?} cannot be the name of a header")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! The texts of requests, as an operator writes them: plain, or with expressions of Jinja. Pure.
+
+use std::sync::LazyLock;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde_json::{Map, Value};
+use shared::causes::told;
+
+/// Instructions that one text may take.
+const FUEL: u64 = 100_000;
+
+static JINJA: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    environment.add_filter("html", html);
+    environment
+});
+
+/// What the texts of one act can name.
+pub(super) type Values = Map<String, Value>;
+
+/// One text. It is compiled when it is used, which costs microseconds beside a call.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Text {
+    Plain(String),
+    /// A single expression keeps its type: a number stays one, and what is none is left out.
+    Expression(String),
+    Mixed(String),
+}
+
+/// JSON whose strings are texts.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Tree {
+    Fixed(Value),
+    Text(Text),
+    List(Vec<Tree>),
+    Map(Vec<(String, Tree)>),
+}
+
+impl Text {
+    pub(super) fn parse(text: &str) -> Self {
+        let sole = text.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        match sole {
+            Some(expression) if JINJA.compile_expression(expression).is_ok() => {
+                Self::Expression(expression.to_owned())
+            }
+            Some(_) | None if ["{{", "{%", "{#"].iter().any(|sign| text.contains(sign)) => {
+                Self::Mixed(text.to_owned())
+            }
+            Some(_) | None => Self::Plain(text.to_owned()),
+        }
+    }
+
+    /// Its value; null where an expression has none.
+    pub(super) fn render(&self, values: &Values) -> Result<Value, String> {
+        match self {
+            Self::Plain(text) => Ok(Value::String(text.clone())),
+            Self::Expression(text) => {
+                let value = JINJA
+                    .compile_expression(text)
+                    .and_then(|expression| expression.eval(Serde(values)))
+                    .map_err(|error| wrong(text, &error))?;
+                if value.is_undefined() {
+                    return Err(format!("{text:?}: there is no such value"));
+                }
+                serde_json::to_value(value).map_err(|error| wrong(text, &error))
+            }
+            Self::Mixed(text) => {
+                JINJA.render_str(text, Serde(values)).map(Value::String).map_err(|error| wrong(text, &error))
+            }
+        }
+    }
+
+    /// Whether the value of this name stands among other text, where it could be taken for syntax.
+    fn surrounds(&self, name: &str) -> bool {
+        match self {
+            Self::Plain(_) | Self::Expression(_) => false,
+            Self::Mixed(text) => JINJA
+                .template_from_str(text)
+                .is_ok_and(|template| template.undeclared_variables(false).contains(name)),
+        }
+    }
+}
+
+impl Tree {
+    pub(super) fn parse(value: Value) -> Self {
+        match value {
+            Value::String(text) => Self::Text(Text::parse(&text)),
+            Value::Array(items) => Self::List(items.into_iter().map(Self::parse).collect()),
+            Value::Object(items) => {
+                Self::Map(items.into_iter().map(|(key, value)| (key, Self::parse(value))).collect())
+            }
+            fixed @ (Value::Null | Value::Bool(_) | Value::Number(_)) => Self::Fixed(fixed),
+        }
+    }
+
+    /// Its value. What is none is left out, and so is a list or an object of which nothing is left.
+    pub(super) fn render(&self, values: &Values) -> Result<Option<Value>, String> {
+        match self {
+            Self::Fixed(value) => Ok(Some(value.clone())),
+            Self::Text(text) => text.render(values).map(|value| Some(value).filter(|value| !value.is_null())),
+            Self::List(items) => {
+                let mut list = Vec::new();
+                for item in items {
+                    list.extend(item.render(values)?);
+                }
+                Ok((!list.is_empty() || items.is_empty()).then_some(Value::Array(list)))
+            }
+            Self::Map(items) => {
+                let mut map = Map::new();
+                for (key, item) in items {
+                    if let Some(value) = item.render(values)? {
+                        map.insert(key.clone(), value);
+                    }
+                }
+                Ok((!map.is_empty() || items.is_empty()).then_some(Value::Object(map)))
+            }
+        }
+    }
+
+    pub(super) fn surrounds(&self, name: &str) -> bool {
+        match self {
+            Self::Fixed(_) => false,
+            Self::Text(text) => text.surrounds(name),
+            Self::List(items) => items.iter().any(|item| item.surrounds(name)),
+            Self::Map(items) => items.iter().any(|(_, item)| item.surrounds(name)),
+        }
+    }
+}
+
+/// Whether a condition holds.
+pub(super) fn holds(condition: &str, values: &Values) -> Result<bool, String> {
+    let held = JINJA.compile_expression(condition).and_then(|expression| expression.eval(Serde(values)));
+    held.map(|value| value.is_true()).map_err(|error| wrong(condition, &error))
+}
+
+/// What is wrong with a text, and the text.
+fn wrong(text: &str, error: &(dyn std::error::Error + 'static)) -> String {
+    format!("{text:?}: {}", told(error))
+}
+
+/// Text for a field that the product shows as HTML.
+fn html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\n' => escaped.push_str("<br>"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn values(value: Value) -> Values {
+        value.as_object().unwrap().clone()
+    }
+
+    fn rendered(tree: Value, of: Value) -> Option<Value> {
+        Tree::parse(tree).render(&values(of)).unwrap()
+    }
+
+    #[test]
+    fn a_single_expression_keeps_its_type_and_the_rest_is_text() {
+        let of = json!({"urgency": 2, "ci": null, "summary": "CPU", "id": "7"});
+        let cases = [
+            (json!("{{ urgency }}"), Some(json!(2))),
+            (json!("{{ ['', 'high', 'low'][urgency] }}"), Some(json!("low"))),
+            (json!("P{{ urgency }}"), Some(json!("P2"))),
+            (json!("{{ id }}{{ id }}"), Some(json!("77"))),
+            (json!("plain"), Some(json!("plain"))),
+            (json!(true), Some(json!(true))),
+            (json!({"a": "{{ summary }}", "b": "{{ ci }}"}), Some(json!({"a": "CPU"}))),
+            (json!({"assets": [{"id": "{{ ci }}"}], "x": 1}), Some(json!({"x": 1}))),
+            (json!("{{ ci }}"), None),
+            (json!([]), Some(json!([]))),
+        ];
+        for (tree, expected) in cases {
+            assert_eq!(rendered(tree.clone(), of.clone()), expected, "{tree}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_that_shows_the_text() {
+        for text in ["{{ summry }}", "x {{ summry }}", "{{ summary.x.y }}"] {
+            let error = Text::parse(text).render(&values(json!({"summary": "s"}))).unwrap_err();
+            assert!(error.contains("summ"), "{error}");
+        }
+        assert!(holds("nothing_of_this_name", &Values::new()).is_ok_and(|held| !held));
+        assert!(holds("a b", &Values::new()).is_err());
+    }
+
+    #[test]
+    fn a_value_among_other_text_is_noticed() {
+        let surrounds = |text: &str| Tree::parse(json!({"q": [text]})).surrounds("value");
+        assert!(surrounds("name eq '{{ value }}'") && surrounds("{{ value }}*"));
+        assert!(!surrounds("{{ value }}") && !surrounds("{{ value | upper }}") && !surrounds("x {{ key }}"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_an_alert_says_stays_one_string(text in any::<String>()) {
+            let tree = json!({"a": "{{ note }}", "b": "x {{ note }} y", "h": "{{ note | html }}"});
+            let rendered = rendered(tree, json!({"note": text})).unwrap();
+            prop_assert_eq!(&rendered["a"], &json!(text.clone()));
+            prop_assert_eq!(&rendered["b"], &json!(format!("x {text} y")));
+            let html = rendered["h"].as_str().unwrap().replace("<br>", "");
+            prop_assert!(!html.contains(['<', '>', '"', '\'']));
+        }
+    }
+}
