@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use desk::{Desk, Refusal};
 pub use settings::{Settings, Switches};
-pub use ticket::{CiSeed, PersonalChange, Summary, Ticket};
+pub use ticket::{CiSeed, PersonalChange, Ticket};
 
 pub(crate) use ticket::Change;
 

@@ -24,7 +24,7 @@ mod zammad;
 pub use calls::CallCounts;
 pub use clock::Clock;
 pub use fault::{Effect, Fault, Stage, TooManyFaults};
-pub use numbered::Numbered;
+pub use numbered::{Condition, Numbered, Standing, Summary};
 pub use server::{ItsmSimulator, Running, StartError};
 pub use settings::{Settings, SettingsError};
 pub use simulated::Simulated;

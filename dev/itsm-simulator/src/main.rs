@@ -9,7 +9,7 @@ use itsm_simulator::{ItsmSimulator, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Simulated ITSM products with faults on request.
+/// Simulated ITSM products with faults on request: ServiceNow, Request Tracker, Zammad and ServiceDesk Plus.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {

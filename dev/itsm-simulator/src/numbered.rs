@@ -1,5 +1,7 @@
 //! Products whose tickets are numbered: what tests and the control plane do with all of them alike.
 
+use std::collections::BTreeMap;
+
 use actix_web::web::ServiceConfig;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -16,7 +18,6 @@ pub trait Numbered: Sized + Send + 'static {
     type Ticket: Clone + Serialize;
     type Deed: DeserializeOwned;
     type Refusal: std::error::Error;
-    type Summary: Serialize;
 
     /// As the control plane calls it.
     fn name(&self) -> &'static str;
@@ -25,8 +26,7 @@ pub trait Numbered: Sized + Send + 'static {
     fn is_token_revoked(&mut self) -> &mut bool;
     /// Oldest first, merged and deleted ones included.
     fn tickets(&self) -> &[Self::Ticket];
-    /// A ticket's own id, and its value of the first custom field.
-    fn names<'t>(&self, ticket: &'t Self::Ticket) -> (u64, &'t str);
+    fn standing<'t>(&self, ticket: &'t Self::Ticket) -> Standing<'t>;
     fn seed_ci(&mut self, seed: Self::Seed) -> Result<u64, Self::Refusal>;
     fn change_as_person(
         &mut self,
@@ -34,7 +34,43 @@ pub trait Numbered: Sized + Send + 'static {
         deed: Self::Deed,
         now: Timestamp,
     ) -> Result<Self::Ticket, Self::Refusal>;
-    fn summary(&self) -> Self::Summary;
+}
+
+/// What a ticket is told from others by, and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'t> {
+    /// Its own id.
+    pub id: u64,
+    /// Its value of the first custom field.
+    pub key: &'t str,
+    /// The product's name for its status.
+    pub status: &'t str,
+    /// What that comes to.
+    pub condition: Condition,
+}
+
+/// Where a ticket stands, whatever its product calls it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Condition {
+    Open,
+    Done,
+    Merged,
+    Deleted,
+}
+
+/// Tickets counted.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// Merged and deleted ones included.
+    pub total: usize,
+    /// Merged into others, and in none of the figures below.
+    pub merged: usize,
+    /// By status.
+    pub by_status: BTreeMap<String, usize>,
+    /// Values of the first custom field that several tickets have, with their ids.
+    pub duplicates: BTreeMap<String, Vec<u64>>,
+    /// Of those, the values with several open tickets.
+    pub open_duplicates: BTreeMap<String, Vec<u64>>,
 }
 
 impl<State: Numbered> Simulated<State> {
@@ -64,13 +100,13 @@ impl<State: Numbered> Simulated<State> {
     /// The tickets with this value of the first custom field, oldest first.
     pub fn tickets_of(&self, key: &str) -> Vec<State::Ticket> {
         let state = self.state();
-        state.tickets().iter().filter(|ticket| state.names(ticket).1 == key).cloned().collect()
+        state.tickets().iter().filter(|ticket| state.standing(ticket).key == key).cloned().collect()
     }
 
     /// One ticket by its own id, merged or not.
     pub fn ticket(&self, id: u64) -> Option<State::Ticket> {
         let state = self.state();
-        state.tickets().iter().find(|ticket| state.names(ticket).0 == id).cloned()
+        state.tickets().iter().find(|ticket| state.standing(ticket).id == id).cloned()
     }
 
     /// Changes a ticket as a person with all rights does.
@@ -94,8 +130,9 @@ impl<State: Numbered> Simulated<State> {
     }
 
     /// Tickets by status, and duplicates.
-    pub fn summary(&self) -> State::Summary {
-        self.state().summary()
+    pub fn summary(&self) -> Summary {
+        let state = self.state();
+        Summary::of(state.tickets().iter().map(|ticket| state.standing(ticket)))
     }
 }
 
@@ -145,6 +182,30 @@ impl<State: Numbered> Product for Simulated<State> {
 
     fn summary(&self) -> Result<Value, ControlError> {
         Ok(serde_json::to_value(Self::summary(self))?)
+    }
+}
+
+impl Summary {
+    fn of<'t>(tickets: impl Iterator<Item = Standing<'t>>) -> Self {
+        let mut summary = Self::default();
+        for ticket in tickets {
+            summary.total += 1;
+            if ticket.condition == Condition::Merged {
+                summary.merged += 1;
+                continue;
+            }
+            *summary.by_status.entry(ticket.status.to_owned()).or_default() += 1;
+            if ticket.key.is_empty() || ticket.condition == Condition::Deleted {
+                continue;
+            }
+            summary.duplicates.entry(ticket.key.to_owned()).or_default().push(ticket.id);
+            if ticket.condition == Condition::Open {
+                summary.open_duplicates.entry(ticket.key.to_owned()).or_default().push(ticket.id);
+            }
+        }
+        summary.duplicates.retain(|_, ids| ids.len() > 1);
+        summary.open_duplicates.retain(|_, ids| ids.len() > 1);
+        summary
     }
 }
 

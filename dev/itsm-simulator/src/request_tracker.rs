@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub use asset::CiSeed;
 pub use desk::{Desk, WriteError};
 pub use settings::{Right, Settings, Statuses, Switches};
-pub use ticket::{Event, Happening, Link, PersonalChange, Summary, Ticket};
+pub use ticket::{Event, Happening, Link, PersonalChange, Ticket};
 
 use crate::clock::Clock;
 use crate::simulated::Simulated;

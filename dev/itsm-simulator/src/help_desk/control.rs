@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 use super::desk::{Desk, Refusal, id_after};
 use super::settings::Switches;
-use super::ticket::{CiSeed, Configured, PersonalChange, Summary, Ticket};
+use super::ticket::{CiSeed, Configured, PersonalChange, Ticket};
 use super::{HelpDesk, http};
-use crate::numbered::Numbered;
+use crate::numbered::{Condition, Numbered, Standing};
 
 impl Numbered for Desk {
     type Switches = Switches;
@@ -15,7 +15,6 @@ impl Numbered for Desk {
     type Ticket = Ticket;
     type Deed = PersonalChange;
     type Refusal = Refusal;
-    type Summary = Summary;
 
     fn name(&self) -> &'static str {
         self.dialect.name
@@ -38,8 +37,16 @@ impl Numbered for Desk {
         &self.tickets
     }
 
-    fn names<'t>(&self, ticket: &'t Ticket) -> (u64, &'t str) {
-        (ticket.id, self.key(ticket))
+    fn standing<'t>(&self, ticket: &'t Ticket) -> Standing<'t> {
+        let words = &self.dialect.words;
+        let key = words.fields.first().map_or("", |name| ticket.field(name));
+        let condition = match ticket {
+            Ticket { merged_into: Some(_), .. } => Condition::Merged,
+            Ticket { deleted: true, .. } => Condition::Deleted,
+            Ticket { status, .. } if words.is_done(status) => Condition::Done,
+            Ticket { .. } => Condition::Open,
+        };
+        Standing { id: ticket.id, key, status: &ticket.status, condition }
     }
 
     fn seed_ci(&mut self, seed: CiSeed) -> Result<u64, Refusal> {
@@ -75,23 +82,5 @@ impl Numbered for Desk {
         }
         let changed = self.tickets.iter().find(|ticket| ticket.id == id);
         changed.cloned().ok_or(Refusal::NoSuchTicket(id))
-    }
-
-    fn summary(&self) -> Summary {
-        let mut summary = Summary { total: self.tickets.len(), ..Summary::default() };
-        for ticket in self.tickets.iter().filter(|ticket| !ticket.deleted) {
-            *summary.by_status.entry(ticket.status.clone()).or_default() += 1;
-            let key = self.key(ticket);
-            if key.is_empty() {
-                continue;
-            }
-            summary.duplicates.entry(key.to_owned()).or_default().push(ticket.id);
-            if !self.dialect.words.is_done(&ticket.status) && ticket.merged_into.is_none() {
-                summary.open_duplicates.entry(key.to_owned()).or_default().push(ticket.id);
-            }
-        }
-        summary.duplicates.retain(|_, ids| ids.len() > 1);
-        summary.open_duplicates.retain(|_, ids| ids.len() > 1);
-        summary
     }
 }

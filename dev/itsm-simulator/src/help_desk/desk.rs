@@ -47,10 +47,6 @@ impl Desk {
         self.tickets.iter().find(|ticket| ticket.id == id && !ticket.deleted)
     }
 
-    pub(crate) fn key<'t>(&self, ticket: &'t Ticket) -> &'t str {
-        self.dialect.words.fields.first().map_or("", |name| ticket.field(name))
-    }
-
     /// Every custom field of tickets.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
         let further = self.settings.switches.mandatory_on_resolve.iter().map(String::as_str);

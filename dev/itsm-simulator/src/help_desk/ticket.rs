@@ -1,6 +1,6 @@
 //! Tickets as a test or a person behind the desk sees them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -64,19 +64,6 @@ pub struct CiSeed {
     pub name: String,
     /// Value of the custom field for the resource's id in Azure.
     pub arm_id: String,
-}
-
-/// Tickets counted.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Summary {
-    /// Merged and deleted ones included.
-    pub total: usize,
-    /// By status, without deleted ones.
-    pub by_status: BTreeMap<String, usize>,
-    /// Values of the first custom field that several tickets have, with their ids.
-    pub duplicates: BTreeMap<String, Vec<u64>>,
-    /// Of those, the values with several tickets that are not done.
-    pub open_duplicates: BTreeMap<String, Vec<u64>>,
 }
 
 /// What the API is asked to write; what is absent stays.

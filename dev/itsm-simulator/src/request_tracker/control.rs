@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use super::asset::{Asset, CiSeed};
 use super::desk::{Desk, WriteError, change_status, id_after};
 use super::settings::Switches;
-use super::ticket::{Happening, PersonalChange, Summary, Ticket};
+use super::ticket::{Happening, PersonalChange, Ticket};
 use super::{RequestTracker, rest_api};
-use crate::numbered::Numbered;
+use crate::numbered::{Condition, Numbered, Standing};
 
 impl Numbered for Desk {
     type Switches = Switches;
@@ -16,7 +16,6 @@ impl Numbered for Desk {
     type Ticket = Ticket;
     type Deed = PersonalChange;
     type Refusal = WriteError;
-    type Summary = Summary;
 
     fn name(&self) -> &'static str {
         "request-tracker"
@@ -38,9 +37,16 @@ impl Numbered for Desk {
         &self.tickets
     }
 
-    fn names<'t>(&self, ticket: &'t Ticket) -> (u64, &'t str) {
-        let field = self.settings.switches.custom_fields.first();
-        (ticket.id, field.map_or("", |name| ticket.custom_field(name)))
+    fn standing<'t>(&self, ticket: &'t Ticket) -> Standing<'t> {
+        let switches = &self.settings.switches;
+        let key = switches.custom_fields.first().map_or("", |name| ticket.custom_field(name));
+        let condition = match ticket.status.as_str() {
+            _ if ticket.merged_into.is_some() => Condition::Merged,
+            "deleted" => Condition::Deleted,
+            status if switches.statuses.is_active(status) => Condition::Open,
+            _ => Condition::Done,
+        };
+        Standing { id: ticket.id, key, status: &ticket.status, condition }
     }
 
     fn seed_ci(&mut self, seed: CiSeed) -> Result<u64, WriteError> {
@@ -95,26 +101,5 @@ impl Numbered for Desk {
             }
         }
         Ok(ticket.clone())
-    }
-
-    fn summary(&self) -> Summary {
-        let switches = &self.settings.switches;
-        let mut summary = Summary { total: self.tickets.len(), ..Summary::default() };
-        for ticket in &self.tickets {
-            if ticket.merged_into.is_some() {
-                summary.merged += 1;
-                continue;
-            }
-            *summary.by_status.entry(ticket.status.clone()).or_default() += 1;
-            let key = switches.custom_fields.first().and_then(|name| ticket.custom_fields.get(name));
-            let Some(key) = key.filter(|_| ticket.status != "deleted") else { continue };
-            summary.duplicates.entry(key.clone()).or_default().push(ticket.id);
-            if switches.statuses.is_active(&ticket.status) {
-                summary.open_duplicates.entry(key.clone()).or_default().push(ticket.id);
-            }
-        }
-        summary.duplicates.retain(|_, ids| ids.len() > 1);
-        summary.open_duplicates.retain(|_, ids| ids.len() > 1);
-        summary
     }
 }

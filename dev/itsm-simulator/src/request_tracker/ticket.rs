@@ -101,21 +101,6 @@ pub enum PersonalChange {
     Move { queue: String },
 }
 
-/// Tickets counted.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Summary {
-    /// Merged and deleted ones included.
-    pub total: usize,
-    /// Merged into others, and in none of the figures below.
-    pub merged: usize,
-    /// By status.
-    pub by_status: BTreeMap<String, usize>,
-    /// Values of the first custom field that several tickets have, with their ids.
-    pub duplicates: BTreeMap<String, Vec<u64>>,
-    /// Of those, the values with several active tickets.
-    pub open_duplicates: BTreeMap<String, Vec<u64>>,
-}
-
 impl Ticket {
     /// A custom field's value, empty when it is not set.
     pub fn custom_field(&self, name: &str) -> &str {

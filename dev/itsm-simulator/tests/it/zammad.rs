@@ -148,10 +148,13 @@ async fn tickets_are_linked_and_merged_by_an_id_and_a_number() {
         assert_eq!(send(&world, Method::POST, "links/add", link.clone()).await.0, 201);
     }
     assert!(desk(&world).ticket(2).unwrap().links.contains(&1));
+    assert_eq!(desk(&world).summary().open_duplicates["key"], [1, 2]);
     let (status, failed) = send(&world, Method::PUT, "ticket_merge/1/2", json!({})).await;
     assert_eq!((status, &failed["result"]), (200, &json!("failed")), "2 is an id and no number");
     send(&world, Method::PUT, "ticket_merge/1/81002", json!({})).await;
     assert_eq!(read(&world, "tickets/1?expand=true").await.1["state"], "merged");
+    let summary = desk(&world).summary();
+    assert_eq!((summary.total, summary.merged, summary.duplicates.len()), (2, 1, 0));
     desk(&world).change_as_person(2, PersonalChange::Delete).unwrap();
     assert_eq!(read(&world, "tickets/2").await.0, 404);
     assert_eq!(find(&world, by_key("key")).await.1[0]["state"], "merged");
