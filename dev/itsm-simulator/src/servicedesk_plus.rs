@@ -35,6 +35,7 @@ pub(crate) const SERVICEDESK_PLUS: Dialect = Dialect {
         in_work: "In Progress",
         resolved: "Resolved",
         closed: "Closed",
+        done: &["Resolved", "Closed", "Cancelled"],
         // That a merged request is gone is unverified.
         merged: None,
         fields: &["udf_sline_301", "udf_sline_302"],

@@ -28,6 +28,7 @@ pub(crate) const ZAMMAD: Dialect = Dialect {
         // It knows no difference.
         resolved: "closed",
         closed: "closed",
+        done: &["closed", "merged"],
         merged: Some("merged"),
         fields: &["azure_alert_id", "azure_resource_id"],
         title_limit: 250,

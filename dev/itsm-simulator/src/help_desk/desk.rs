@@ -1,7 +1,9 @@
 //! The state of a simulated help desk and everything that changes it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::dialect::Dialect;
 use super::settings::Settings;
@@ -64,10 +66,10 @@ impl Desk {
             title: String::new(),
             status: self.dialect.words.statuses.first().copied().unwrap_or_default().to_owned(),
             group: String::new(),
-            fields: serde_json::Map::new(),
+            fields: Map::new(),
             texts: Vec::new(),
             texts_dropped: 0,
-            links: std::collections::BTreeSet::new(),
+            links: BTreeSet::new(),
             cis: Vec::new(),
             merged_into: None,
             deleted: false,
@@ -87,7 +89,8 @@ impl Desk {
         let switches = &self.settings.switches;
         let found = self.tickets.iter_mut().find(|ticket| ticket.id == id && !ticket.deleted);
         let ticket = found.ok_or(Refusal::NoSuchTicket(id))?;
-        let ends = change.status.as_ref().is_some_and(|to| words.is_done(to) && *to != ticket.status);
+        let to = change.status.as_ref().filter(|to| **to != ticket.status);
+        let ends = to.is_some_and(|to| to == words.resolved || to == words.closed);
         let is_filled = |name: &&String| {
             let value = change.fields.get(*name).or_else(|| ticket.fields.get(*name));
             value.is_some_and(|value| !value.is_null() && value != "")

@@ -32,6 +32,8 @@ pub(crate) struct Words {
     pub(crate) in_work: &'static str,
     pub(crate) resolved: &'static str,
     pub(crate) closed: &'static str,
+    /// Every status of a ticket that nobody has to work on any more.
+    pub(crate) done: &'static [&'static str],
     /// Without such a status a merged ticket is gone.
     pub(crate) merged: Option<&'static str>,
     /// Custom fields of tickets; the first holds the correlation key.
@@ -60,7 +62,7 @@ pub(crate) struct Visit<'a> {
 
 impl Words {
     pub(crate) fn is_done(&self, status: &str) -> bool {
-        status == self.resolved || status == self.closed
+        self.done.contains(&status)
     }
 }
 

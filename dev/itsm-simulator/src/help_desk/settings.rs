@@ -26,7 +26,7 @@ pub struct Switches {
     pub groups: Vec<String>,
     /// Further custom fields, which a ticket must have before it is resolved or closed.
     pub mandatory_on_resolve: Vec<String>,
-    /// The status that a rule gives to every ticket that was just resolved.
+    /// The status that a rule gives to every ticket that was just resolved or closed.
     pub resolved_becomes: Option<String>,
     /// Searches drop their conditions and find too much.
     pub search_ignores_condition: bool,

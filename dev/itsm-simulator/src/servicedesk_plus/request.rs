@@ -104,6 +104,10 @@ fn change(visit: &Visit<'_>) -> Result<Change, Answer> {
     {
         return Err(content_refused(visit, NOT_USABLE, &name, "EXTRA_KEY_FOUND_IN_JSON"));
     }
+    let is_nameless = |it: &&str| sent.get(*it).is_some_and(|named| named.get("name").is_none());
+    if let Some(field) = ["status", "group"].into_iter().find(is_nameless) {
+        return Err(content_refused(visit, NOT_USABLE, field, "the simulator knows it only by its name"));
+    }
     let texts = ["/description", "/closure_info/closure_comments", "/resolution/content"];
     Ok(Change {
         title: text_in(&sent, "/subject"),

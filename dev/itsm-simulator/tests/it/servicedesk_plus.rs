@@ -87,6 +87,7 @@ async fn a_refusal_may_be_a_200_of_which_only_the_body_tells() {
         (json!({"nope": "x"}), "nope"),
         (json!({"udf_fields": {"udf_sline_9": "x"}}), "udf_sline_9"),
         (json!({"status": {"name": "Done"}}), "status"),
+        (json!({"status": {"id": "2"}}), "status"),
         (json!({"assets": [{"id": "9"}]}), "assets"),
         (json!({"subject": "x".repeat(251)}), "subject"),
     ] {
