@@ -1,6 +1,6 @@
 //! The consumer: batches of deliveries, acknowledged after their transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use crate::subscription::{Consume, SessionError, Subscription, pause, spread};
 const RACED_PAUSE: Duration = Duration::from_millis(10);
 /// How long the broker may take to confirm a dead letter before it is sent again.
 const DEAD_LETTER_DEADLINE: Duration = Duration::from_secs(10);
+/// The longest wait before a message is tried again that the dead letters did not take.
+const MAX_BURIAL_PAUSE: Duration = Duration::from_secs(30);
 /// Characters of a reason that go into a header.
 const MAX_REASON_CHARS: usize = 500;
 
@@ -59,39 +61,49 @@ impl Intake {
 
 impl Consume for Intake {
     async fn consume(&self, mut consumer: Consumer) -> Result<(), SessionError> {
-        let mut kept: BTreeSet<u64> = BTreeSet::new();
+        let mut kept = Kept::new(self.settings.retry_pause);
         loop {
+            let first = tokio::select! {
+                first = consumer.next() => first.ok_or(SessionError::Ended)??,
+                () = tokio::time::sleep_until(kept.due), if !kept.deliveries.is_empty() => {
+                    self.bury_kept(&mut kept).await?;
+                    continue;
+                }
+                () = self.shutdown.cancelled() => return Ok(()),
+            };
             let batch = tokio::select! {
-                batch = self.collect(&mut consumer) => batch?,
+                batch = self.collect(first, &mut consumer) => batch?,
                 () = self.shutdown.cancelled() => return Ok(()),
             };
             FailurePoint::Received.reach();
             let settled = self.settle(&batch).await;
             FailurePoint::Committed.reach();
-            match settled {
-                Settled::All if kept.is_empty() => {
+            let more = match settled {
+                Settled::All if kept.deliveries.is_empty() => {
                     if let Some(last) = batch.last() {
                         last.acker.ack(BasicAckOptions { multiple: true }).await?;
                         FailurePoint::Acknowledged.reach();
                     }
                     continue;
                 }
-                Settled::All => {}
-                Settled::AllBut(more) => kept.extend(more),
+                Settled::All => BTreeMap::new(),
+                Settled::AllBut(more) => more,
                 Settled::ShutDown => return Ok(()),
-            }
+            };
             // While some are kept, an acknowledgement of several at once would cover them too.
-            for delivery in batch.iter().filter(|delivery| !kept.contains(&delivery.delivery_tag)) {
-                delivery.acker.ack(BasicAckOptions::default()).await?;
+            for delivery in batch {
+                match more.get(&delivery.delivery_tag) {
+                    Some(reason) => kept.add(delivery, reason.clone()),
+                    None => drop(delivery.acker.ack(BasicAckOptions::default()).await?),
+                }
             }
         }
     }
 }
 
 impl Intake {
-    /// Waits for a delivery, and a little longer for more.
-    async fn collect(&self, consumer: &mut Consumer) -> Result<Vec<Delivery>, SessionError> {
-        let first = consumer.next().await.ok_or(SessionError::Ended)??;
+    /// Waits a little for more.
+    async fn collect(&self, first: Delivery, consumer: &mut Consumer) -> Result<Vec<Delivery>, SessionError> {
         let mut batch = vec![first];
         let full = tokio::time::sleep(self.settings.linger);
         tokio::pin!(full);
@@ -133,10 +145,10 @@ impl Intake {
                 }
             }
         }
-        let mut kept = Vec::new();
+        let mut kept = BTreeMap::new();
         for (delivery, reason) in poisoned {
             if !self.bury(delivery, &reason).await {
-                kept.push(delivery.delivery_tag);
+                kept.insert(delivery.delivery_tag, reason);
             }
         }
         if kept.is_empty() { Settled::All } else { Settled::AllBut(kept) }
@@ -176,8 +188,22 @@ impl Intake {
         }
     }
 
+    /// Tries those again that the dead letters did not take, until one is not taken once more.
+    async fn bury_kept(&self, kept: &mut Kept) -> Result<(), SessionError> {
+        while let Some((delivery, reason)) = kept.deliveries.front() {
+            if self.shutdown.is_cancelled() || !self.bury(delivery, reason).await {
+                kept.postpone();
+                return Ok(());
+            }
+            delivery.acker.ack(BasicAckOptions::default()).await?;
+            kept.deliveries.pop_front();
+        }
+        kept.pause = self.settings.retry_pause;
+        Ok(())
+    }
+
     /// Moves a delivery to the dead letters with the reason; `false` when they do not take it now. It stays
-    /// unacknowledged then and comes again with the next connection.
+    /// unacknowledged then, and is tried again.
     async fn bury(&self, delivery: &Delivery, reason: &str) -> bool {
         let reason: String = reason.chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect();
         let deadline = Instant::now() + DEAD_LETTER_DEADLINE;
@@ -199,10 +225,35 @@ fn bytes(batch: &[Delivery]) -> usize {
     batch.iter().map(|delivery| delivery.data.len()).sum()
 }
 
+/// What the dead letters did not take, unacknowledged; there is never more of it than the broker hands out at once.
+struct Kept {
+    deliveries: VecDeque<(Delivery, String)>,
+    due: Instant,
+    pause: Duration,
+}
+
+impl Kept {
+    fn new(pause: Duration) -> Self {
+        Self { deliveries: VecDeque::new(), due: Instant::now(), pause }
+    }
+
+    fn add(&mut self, delivery: Delivery, reason: String) {
+        if self.deliveries.is_empty() {
+            self.due = Instant::now() + spread(self.pause);
+        }
+        self.deliveries.push_back((delivery, reason));
+    }
+
+    fn postpone(&mut self) {
+        self.pause = self.pause.saturating_mul(2).min(MAX_BURIAL_PAUSE);
+        self.due = Instant::now() + spread(self.pause);
+    }
+}
+
 enum Settled {
     All,
-    /// These must not be acknowledged.
-    AllBut(Vec<u64>),
+    /// These must not be acknowledged, by their tags, and why they are poison.
+    AllBut(BTreeMap<u64, String>),
     ShutDown,
 }
 

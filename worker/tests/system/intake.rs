@@ -126,7 +126,7 @@ fn a_database_that_takes_no_writes_pauses_intake_and_buries_nothing() {
 }
 
 #[test]
-fn a_poison_message_that_the_dead_letters_do_not_take_is_kept_and_holds_nobody_up() {
+fn a_poison_message_that_the_dead_letters_do_not_take_is_kept_until_they_do_and_holds_nobody_up() {
     in_world(async {
         let mut world = World::with_workers(1).await;
         // Nobody declares its queues once more after both of its parts have heard something.
@@ -144,13 +144,22 @@ fn a_poison_message_that_the_dead_letters_do_not_take_is_kept_and_holds_nobody_u
             world.settled(i64::try_from(number).unwrap() + 2).await;
         }
         assert_eq!(world.snow().tickets().len(), 4);
+        world.vhost.bind(DEAD, "alerts", "dead").await.unwrap();
+        until("it is a dead letter, too", async || (world.dead_letters().await.len() == 2).then_some(()))
+            .await;
+
+        world.vhost.unbind(DEAD, "alerts", "dead").await.unwrap();
+        let poison = crate::world::message(Bytes::from_static(b"[2]"));
+        world.publisher.publish(&poison, deadline).await.unwrap();
+        world.send(metric(3).fired()).await;
+        world.settled(5).await;
         world.stop_workers().await;
         until("it is back on the queue", async || {
             (world.vhost.depth(INBOUND).await.unwrap() == 1).then_some(())
         })
         .await;
         let left = world.vhost.take(INBOUND, 1).await.unwrap().remove(0);
-        assert_eq!(left.data, b"[1]");
+        assert_eq!(left.data, b"[2]");
         world.stop().await;
     });
 }

@@ -3,7 +3,10 @@
 use lapin::{
     Connection,
     message::Delivery,
-    options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions},
+    options::{
+        BasicAckOptions, BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+        QueuePurgeOptions,
+    },
     types::FieldTable,
 };
 use reqwest::{Client, Method};
@@ -114,6 +117,17 @@ impl TestVhost {
     pub async fn unbind(&self, queue: &str, exchange: &str, key: &str) -> Result<(), TestError> {
         let channel = self.connect().await?.create_channel().await?;
         channel.queue_unbind(queue.into(), exchange.into(), key.into(), FieldTable::default()).await?;
+        Ok(())
+    }
+
+    /// Routes messages of an exchange with a key to a queue.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn bind(&self, queue: &str, exchange: &str, key: &str) -> Result<(), TestError> {
+        let channel = self.connect().await?.create_channel().await?;
+        let options = QueueBindOptions::default();
+        channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default()).await?;
         Ok(())
     }
 
