@@ -1,6 +1,6 @@
-//! What the judge looks at: the ITSM's incidents, the ledger's rows, the broker's queues.
+//! What the judge looks at: the work items of every ITSM, the ledger's rows, the broker's queues.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
@@ -10,12 +10,10 @@ use serde::Serialize;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-use crate::desk::{Desk, Incident};
-use crate::judge::{Item, ItemState, Ledger};
+use crate::desk::Desk;
+use crate::judge::{Held, Item, Ledger};
+use crate::product::Product;
 use crate::traffic::FIRST_SUBJECT;
-
-/// The user as whom people change incidents in the simulator.
-const PERSON: &str = "admin";
 
 /// Dead letters that are looked at; the run makes fewer.
 const MOST_DEAD_LETTERS: usize = 10_000;
@@ -42,19 +40,20 @@ impl Backlog {
     }
 }
 
-/// The incidents of a desk by subject. One that names no subject is filed under 0, which nobody ever asks for.
+/// The work items of each desk by subject. One that names no subject is filed under 0, which nobody ever asks for.
 ///
 /// # Errors
-/// When the simulator does not answer.
-pub(crate) async fn items(desk: &Desk) -> anyhow::Result<BTreeMap<u64, Vec<Item>>> {
-    let incidents = desk.incidents().await?;
-    let mut items: BTreeMap<u64, Vec<Item>> = BTreeMap::new();
-    for incident in &incidents {
-        let others = || incidents.iter().filter(|other| other.number != incident.number);
-        let subject = subject(incident.field("short_description")).unwrap_or(0);
-        items.entry(subject).or_default().push(item(incident, others()));
+/// When a simulator does not answer.
+pub(crate) async fn held(desks: &[Desk]) -> anyhow::Result<Held> {
+    let mut held = Held::new();
+    for desk in desks {
+        let mut items: BTreeMap<u64, Vec<Item>> = BTreeMap::new();
+        for shown in desk.all().await? {
+            items.entry(subject(&shown.title).unwrap_or(0)).or_default().push(shown.item);
+        }
+        held.insert(desk.product(), items);
     }
-    Ok(items)
+    Ok(held)
 }
 
 /// What the ledger has heard and excused.
@@ -65,18 +64,20 @@ pub(crate) async fn ledger(database_url: &str) -> anyhow::Result<Ledger> {
     let mut database = PgConnection::connect(database_url).await?;
     let heard: Vec<(Uuid,)> =
         sqlx::query_as("SELECT notification_id FROM notifications").fetch_all(&mut database).await?;
-    let excused: Vec<(String,)> = sqlx::query_as(
-        "SELECT lower(a.alert_id) FROM alerts a
-         WHERE a.no_ticket_reason IS NOT NULL
-            OR EXISTS (SELECT FROM ticket_alerts l JOIN tickets t USING (ticket_id)
-                       WHERE l.alert_key = a.alert_key AND t.settled_reason IS NOT NULL)",
-    )
-    .fetch_all(&mut database)
-    .await?;
-    Ok(Ledger {
-        notifications: heard.into_iter().map(|(id,)| id).collect(),
-        excused: excused.into_iter().map(|(id,)| id).collect(),
-    })
+    let mut excused = BTreeSet::new();
+    for target in Product::ALL {
+        let alerts: Vec<(String,)> = sqlx::query_as(
+            "SELECT lower(a.alert_id) FROM alerts a
+             WHERE a.no_ticket_reason IS NOT NULL
+                OR EXISTS (SELECT FROM ticket_alerts l JOIN tickets t USING (ticket_id)
+                           WHERE l.alert_key = a.alert_key AND t.target = $1 AND t.settled_reason IS NOT NULL)",
+        )
+        .bind(target.name())
+        .fetch_all(&mut database)
+        .await?;
+        excused.extend(alerts.into_iter().map(|(id,)| (target, id)));
+    }
+    Ok(Ledger { notifications: heard.into_iter().map(|(id,)| id).collect(), excused })
 }
 
 /// What is left to do, given the ids that were acknowledged.
@@ -172,68 +173,19 @@ pub(crate) async fn ledger_account(database_url: &str, subject: u64) -> anyhow::
     Ok(account)
 }
 
-/// Everything about the incidents of one subject, as text for people.
+/// Everything about the work items of one subject, as text for people.
 ///
 /// # Errors
 /// When the simulator does not answer.
 pub(crate) async fn desk_account(desk: &Desk, of: u64) -> anyhow::Result<Vec<String>> {
-    let mut account = Vec::new();
-    for incident in desk.incidents().await? {
-        if subject(incident.field("short_description")).unwrap_or(0) != of {
-            continue;
-        }
-        account.push(format!(
-            "incident {} {} state {} correlation {}{}",
-            incident.number,
-            incident.sys_id,
-            incident.field("state"),
-            incident.field("correlation_id"),
-            if incident.deleted { " (deleted)" } else { "" },
-        ));
-        for write in incident.writes {
-            let fields: Vec<String> = write
-                .fields
-                .iter()
-                .map(|(name, value)| format!("{name}={}", value.chars().take(60).collect::<String>()))
-                .collect();
-            account.push(format!("  {} {}: {}", write.at, write.by, fields.join(", ").replace('\n', " ")));
-        }
-    }
-    Ok(account)
+    let all = desk.all().await?;
+    let of_subject = all.into_iter().filter(|shown| subject(&shown.title).unwrap_or(0) == of);
+    let lines = of_subject.flat_map(|shown| shown.account);
+    Ok(lines.map(|line| format!("{}: {line}", desk.product())).collect())
 }
 
 async fn connect(amqp_url: &str) -> anyhow::Result<Connection> {
     Ok(Connection::connect(amqp_url, ConnectionProperties::default()).await?)
-}
-
-fn item<'a>(incident: &Incident, others: impl Iterator<Item = &'a Incident>) -> Item {
-    let by_person = || incident.writes.iter().filter(|write| write.by == PERSON);
-    let closes = |write: &&crate::desk::Write| {
-        matches!(write.fields.get("state").map(String::as_str), Some("7" | "8"))
-    };
-    Item {
-        number: incident.number.clone(),
-        correlation_id: incident.field("correlation_id").to_owned(),
-        state: match (incident.deleted, incident.is_open()) {
-            (true, _) => ItemState::Deleted,
-            (false, true) => ItemState::Open,
-            (false, false) => ItemState::Over,
-        },
-        ended_by_person: incident.deleted || by_person().any(|write| closes(&write)),
-        touched: incident.deleted || by_person().next().is_some(),
-        closed_as_duplicate: is_closed_as_duplicate(incident, others),
-    }
-}
-
-/// Closed with the code for it, and naming the one that it doubles.
-fn is_closed_as_duplicate<'a>(incident: &Incident, mut others: impl Iterator<Item = &'a Incident>) -> bool {
-    let names = |other: &Incident| {
-        let texts = incident.fields.values().chain(incident.journal.iter().map(|entry| &entry.value));
-        texts.into_iter().any(|text| text.contains(&other.number) || text.contains(&other.sys_id))
-    };
-    !incident.is_open()
-        && incident.field("close_code").to_lowercase().contains("duplicate")
-        && others.any(names)
 }
 
 /// The subject that a text names: the first run of digits that can be one.
@@ -252,30 +204,5 @@ mod tests {
         assert_eq!(subject("[Sev2] cpu-high-1000017 on web-1000017"), Some(1_000_017));
         assert_eq!(subject("[Sev1] shop/PodsRestart-1000003 on aks-1000003"), Some(1_000_003));
         assert_eq!(subject("INC0010001"), None);
-    }
-
-    fn incident(number: &str, sys_id: &str, fields: &[(&str, &str)]) -> Incident {
-        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Incident {
-            number: number.to_owned(),
-            sys_id: sys_id.to_owned(),
-            deleted: false,
-            fields: fields.iter().map(text).collect(),
-            journal: Vec::new(),
-            writes: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_double_is_healed_only_when_it_is_closed_as_one_and_names_the_other() {
-        let older = incident("INC1", "aaa", &[("state", "2")]);
-        let closed = [("state", "6"), ("close_code", "Duplicate")];
-        let healed =
-            incident("INC2", "bbb", &[closed.as_slice(), &[("close_notes", "Duplicate of INC1")]].concat());
-        let without_link = incident("INC2", "bbb", &closed);
-        assert!(is_closed_as_duplicate(&healed, [&older].into_iter()));
-        assert!(!is_closed_as_duplicate(&without_link, [&older].into_iter()));
-        let open = incident("INC2", "bbb", &[("state", "1"), ("close_notes", "Duplicate of INC1")]);
-        assert!(!is_closed_as_duplicate(&open, [&older].into_iter()));
     }
 }

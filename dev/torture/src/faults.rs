@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use anyhow::Context;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
+use crate::product::Product;
 use crate::schedule::{Kind, Lane, Planned, Schedule};
 use crate::world::World;
 
@@ -21,7 +23,6 @@ mod people;
 mod processes;
 
 pub(crate) use self::broker::is_poison;
-use self::people::Deed;
 
 /// A fault that cannot be applied for so long is given up: it may need a server that another lane has stopped.
 const APPLY_LIMIT: Duration = Duration::from_secs(90);
@@ -31,13 +32,14 @@ const TRIES: usize = 3;
 const PAUSE_BEFORE_NEXT_TRY: Duration = Duration::from_secs(3);
 
 /// How often each kind came about.
-pub(crate) type Applied = BTreeMap<&'static str, usize>;
+pub(crate) type Applied = BTreeMap<Kind, usize>;
 
 /// What faults strike.
 #[derive(Clone, Copy)]
 pub(crate) struct Victims<'a> {
     pub(crate) world: &'a World,
-    pub(crate) desk: &'a Desk,
+    /// Of every target.
+    pub(crate) desks: &'a [Desk],
     /// Ends the run before its time.
     pub(crate) end: &'a CancellationToken,
 }
@@ -63,21 +65,21 @@ async fn play_lane(
         if victims.end.run_until_cancelled(tokio::time::sleep_until(start + planned.at)).await.is_none() {
             return;
         }
-        let name = planned.kind.name();
+        let kind = planned.kind;
         for _ in 0..TRIES {
             let outcome =
                 tokio::time::timeout(planned.length + APPLY_LIMIT, strike(victims, planned, &mut dice)).await;
             let clock = start.elapsed().as_secs_f64();
             match outcome {
                 Ok(Ok(())) => {
-                    println!("{clock:>7.1}s {name} is over");
+                    println!("{clock:>7.1}s {kind} is over");
                     if let Ok(mut applied) = applied.lock() {
-                        *applied.entry(name).or_default() += 1;
+                        *applied.entry(kind).or_default() += 1;
                     }
                     break;
                 }
-                Ok(Err(error)) => println!("{clock:>7.1}s {name} was not possible: {error:#}"),
-                Err(_elapsed) => println!("{clock:>7.1}s {name} did not come about within {APPLY_LIMIT:?}"),
+                Ok(Err(error)) => println!("{clock:>7.1}s {kind} was not possible: {error:#}"),
+                Err(_elapsed) => println!("{clock:>7.1}s {kind} did not come about within {APPLY_LIMIT:?}"),
             }
             tokio::time::sleep(PAUSE_BEFORE_NEXT_TRY).await;
         }
@@ -85,7 +87,7 @@ async fn play_lane(
 }
 
 async fn strike(victims: Victims<'_>, planned: &Planned, dice: &mut StdRng) -> anyhow::Result<()> {
-    let Victims { world, desk, .. } = victims;
+    let world = victims.world;
     let Planned { kind, subject, length, .. } = *planned;
     match kind {
         Kind::KillIngest
@@ -106,23 +108,17 @@ async fn strike(victims: Victims<'_>, planned: &Planned, dice: &mut StdRng) -> a
         | Kind::NetworkHold
         | Kind::NetworkHoldAnswers
         | Kind::NetworkDelay => network::strike(victims, kind, subject, length).await,
-        Kind::Itsm500
-        | Kind::Itsm503
-        | Kind::Itsm429
-        | Kind::ItsmTimeout
-        | Kind::ItsmResetBefore
-        | Kind::ItsmResetAfter
-        | Kind::ItsmErrorIn200
-        | Kind::ItsmHtml
-        | Kind::ItsmTokenExpired
-        | Kind::ItsmSearchLag => itsm::strike(victims, kind, length).await,
-        Kind::PersonResolves => people::act(desk, Deed::Resolves, dice).await,
-        Kind::PersonCloses => people::act(desk, Deed::Closes, dice).await,
-        Kind::TicketDeleted => people::act(desk, Deed::Deletes, dice).await,
+        Kind::Itsm(product, failing) => itsm::strike(victims, victims.desk(product)?, failing, length).await,
+        Kind::Person(product, deed) => people::act(victims.desk(product)?, deed, dice).await,
     }
 }
 
 impl Victims<'_> {
+    fn desk(&self, product: Product) -> anyhow::Result<&Desk> {
+        let mut desks = self.desks.iter();
+        desks.find(|desk| desk.product() == product).with_context(|| format!("there is no {product}"))
+    }
+
     /// Waits as long as a fault lasts, or until the run ends.
     async fn last(&self, length: Duration) {
         self.end.run_until_cancelled(tokio::time::sleep(length)).await;

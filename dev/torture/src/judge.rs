@@ -1,13 +1,16 @@
-//! Who is right (pure): what was said and acknowledged, against what the ITSM and the ledger finally hold.
+//! Who is right (pure): what was said and acknowledged, against what every ITSM and the ledger finally hold.
 //!
 //! All alerts of one rule are one subject and share a ticket. What was acknowledged is owed; what was not may have
 //! happened all the same, so where only such a report decides, both ends are right.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
+
+use crate::product::Product;
 
 /// What a notification reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -30,13 +33,13 @@ pub(crate) struct Said {
     pub(crate) ids: BTreeSet<Uuid>,
 }
 
-/// What the ITSM holds of one incident.
+/// What an ITSM holds of one work item.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
     pub(crate) number: String,
     pub(crate) correlation_id: String,
     pub(crate) state: ItemState,
-    /// A person closed, canceled or deleted it, so that another may take its place.
+    /// A person closed, canceled, deleted or merged it, so that another may take its place.
     pub(crate) ended_by_person: bool,
     /// Any change by a person.
     pub(crate) touched: bool,
@@ -49,15 +52,19 @@ pub(crate) enum ItemState {
     Open,
     /// Resolved, closed or canceled.
     Over,
-    Deleted,
+    /// Deleted, or a part of another one: no search finds it.
+    Gone,
 }
+
+/// What every ITSM holds of each subject.
+pub(crate) type Held = BTreeMap<Product, BTreeMap<u64, Vec<Item>>>;
 
 /// What the ledger holds.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) notifications: BTreeSet<Uuid>,
-    /// Alert ids in lower case for which the ledger says why there is no ticket.
-    pub(crate) excused: BTreeSet<String>,
+    /// Targets and alert ids in lower case for which the ledger says why there is no ticket.
+    pub(crate) excused: BTreeSet<(Product, String)>,
 }
 
 /// How the incident of a subject must end.
@@ -81,44 +88,54 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Finding {
     pub(crate) subject: u64,
+    /// Where; none when the ledger has not even heard it.
+    pub(crate) target: Option<Product>,
     pub(crate) verdict: Verdict,
     pub(crate) why: String,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Judgement {
-    pub(crate) findings: Vec<Finding>,
-    /// Incidents that were doubles and closed as such.
-    pub(crate) healed: usize,
-}
-
 impl Finding {
-    /// Whether a person at the desk may be the cause: an incident is over because they said so.
-    pub(crate) fn is_explained_by(&self, touched: &BTreeSet<u64>) -> bool {
-        self.verdict == Verdict::WrongState && touched.contains(&self.subject)
+    /// Whether a person at the target's desk may be the cause: a work item is over because they said so.
+    pub(crate) fn is_explained_by(&self, touched: &BTreeSet<(Product, u64)>) -> bool {
+        let touched = self.target.is_some_and(|target| touched.contains(&(target, self.subject)));
+        self.verdict == Verdict::WrongState && touched
     }
 }
 
-/// Judges every subject that anything was said about, and every incident.
-pub(crate) fn judge(said: &[Said], items: &BTreeMap<u64, Vec<Item>>, ledger: &Ledger) -> Judgement {
-    let mut judgement = Judgement::default();
-    let subjects = by_subject(said);
-    for (&subject, said) in &subjects {
-        let items = items.get(&subject).map_or(&[][..], Vec::as_slice);
-        judgement.healed += items.iter().filter(|item| item.closed_as_duplicate).count();
-        let findings = lost_notifications(said, ledger)
-            .chain(doubles(items))
-            .chain(wrong_end(said, items, ledger))
-            .map(|(verdict, why)| Finding { subject, verdict, why });
-        judgement.findings.extend(findings);
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, verdict, why, .. } = self;
+        match target {
+            Some(target) => write!(formatter, "{verdict:?} at {target}: {why}"),
+            None => write!(formatter, "{verdict:?}: {why}"),
+        }
     }
-    let unasked = items.iter().filter(|(subject, _)| !subjects.contains_key(subject));
-    judgement.findings.extend(unasked.map(|(&subject, items)| Finding {
-        subject,
-        verdict: Verdict::Doubled,
-        why: format!("nobody asked for {}", numbers(items.iter())),
-    }));
-    judgement
+}
+
+/// Judges every subject that anything was said about at every target, and every work item.
+pub(crate) fn judge(said: &[Said], held: &Held, ledger: &Ledger) -> Vec<Finding> {
+    let subjects = by_subject(said);
+    let mut findings = Vec::new();
+    for (&subject, said) in &subjects {
+        let finding = |(verdict, why)| Finding { subject, target: None, verdict, why };
+        findings.extend(lost_notifications(said, ledger).map(finding));
+    }
+    for (&target, items) in held {
+        for (&subject, said) in &subjects {
+            let items = items.get(&subject).map_or(&[][..], Vec::as_slice);
+            let excused = |one: &Said| ledger.excused.contains(&(target, one.alert_id.clone()));
+            let finding = |(verdict, why)| Finding { subject, target: Some(target), verdict, why };
+            findings.extend(doubles(items).chain(wrong_end(said, items, excused)).map(finding));
+        }
+        let unasked = items.iter().filter(|(subject, _)| !subjects.contains_key(subject));
+        findings.extend(unasked.map(|(&subject, items)| Finding {
+            subject,
+            target: Some(target),
+            verdict: Verdict::Doubled,
+            why: format!("nobody asked for {}", numbers(items.iter())),
+        }));
+    }
+    findings
 }
 
 /// The reports of each subject.
@@ -185,7 +202,7 @@ fn doubles(items: &[Item]) -> impl Iterator<Item = (Verdict, String)> {
     let mut findings = Vec::new();
     let standing = || items.iter().filter(|item| !item.closed_as_duplicate);
     let mut ids: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
-    for item in standing().filter(|item| item.state != ItemState::Deleted) {
+    for item in standing().filter(|item| item.state != ItemState::Gone) {
         ids.entry(&item.correlation_id).or_default().push(item);
     }
     for (id, twins) in ids.iter().filter(|(_, twins)| twins.len() > 1) {
@@ -201,10 +218,14 @@ fn doubles(items: &[Item]) -> impl Iterator<Item = (Verdict, String)> {
     findings.into_iter().map(|why| (Verdict::Doubled, why))
 }
 
-fn wrong_end(said: &[&Said], items: &[Item], ledger: &Ledger) -> Option<(Verdict, String)> {
+fn wrong_end(
+    said: &[&Said],
+    items: &[Item],
+    is_excused: impl Fn(&Said) -> bool,
+) -> Option<(Verdict, String)> {
     let open = items.iter().filter(|item| item.state == ItemState::Open && !item.closed_as_duplicate);
     let acknowledged = || said.iter().filter(|one| one.acknowledged);
-    let excused = || acknowledged().all(|one| ledger.excused.contains(&one.alert_id));
+    let excused = || acknowledged().all(|one| is_excused(one));
     match (expected(said), open.clone().count()) {
         (Expected::Open, 0) if items.is_empty() => {
             Some((Verdict::Lost, "an alert fires and there is no incident".to_owned()))
@@ -263,11 +284,22 @@ mod tests {
         Item { ended_by_person: true, touched: true, ..item(number, correlation_id, state) }
     }
 
-    fn verdicts(said: &[Said], items: Vec<Item>) -> Vec<Verdict> {
-        let ledger = Ledger { notifications: (0..100).map(id).collect(), excused: BTreeSet::new() };
-        let items = if items.is_empty() { BTreeMap::new() } else { [(1, items)].into() };
-        judge(said, &items, &ledger).findings.into_iter().map(|finding| finding.verdict).collect()
+    fn held(subject: u64, items: Vec<Item>) -> Held {
+        let of_subject = if items.is_empty() { BTreeMap::new() } else { [(subject, items)].into() };
+        [(HERE, of_subject)].into()
     }
+
+    fn ledger() -> Ledger {
+        Ledger { notifications: (0..100).map(id).collect(), excused: BTreeSet::new() }
+    }
+
+    fn verdicts(said: &[Said], items: Vec<Item>) -> Vec<Verdict> {
+        let findings = judge(said, &held(1, items), &ledger());
+        findings.into_iter().map(|finding| finding.verdict).collect()
+    }
+
+    const HERE: Product = Product::ServiceNow;
+    const THERE: Product = Product::RequestTracker;
 
     const OPEN: ItemState = ItemState::Open;
     const OVER: ItemState = ItemState::Over;
@@ -293,17 +325,30 @@ mod tests {
     fn no_incident_at_all_needs_a_reason_in_the_ledger() {
         let resolved = [said(Fired, 1, true), said(Resolved, 2, true)];
         assert_eq!(verdicts(&resolved, vec![]), [Verdict::Lost]);
-        let ledger = Ledger { notifications: (0..9).map(id).collect(), excused: ["/a".to_owned()].into() };
-        assert_eq!(judge(&resolved, &BTreeMap::new(), &ledger).findings, []);
+        let excused = |target| Ledger { excused: [(target, "/a".to_owned())].into(), ..ledger() };
+        assert_eq!(judge(&resolved, &held(1, vec![]), &excused(HERE)), []);
+        assert_eq!(judge(&resolved, &held(1, vec![]), &excused(THERE)).len(), 1);
+    }
+
+    #[test]
+    fn every_target_has_an_incident_of_its_own() {
+        let fires = [said(Fired, 1, true)];
+        let mut both = held(1, vec![item("I1", "k-1", OPEN)]);
+        both.insert(THERE, [(1, vec![item("1", "k-2", OPEN)])].into());
+        assert_eq!(judge(&fires, &both, &ledger()), []);
+        both.insert(THERE, BTreeMap::new());
+        let findings = judge(&fires, &both, &ledger());
+        let places: Vec<_> = findings.iter().map(|finding| (finding.target, finding.verdict)).collect();
+        assert_eq!(places, [(Some(THERE), Verdict::Lost)]);
     }
 
     #[test]
     fn a_notification_that_was_acknowledged_must_be_in_the_ledger() {
         let ledger = Ledger { notifications: [id(2)].into(), excused: BTreeSet::new() };
-        let items = [(1, vec![item("I1", "k-1", OVER)])].into();
         let resolved = [said(Fired, 1, true), said(Resolved, 2, true)];
-        let findings = judge(&resolved, &items, &ledger).findings;
-        assert_eq!(findings.iter().map(|finding| finding.verdict).collect::<Vec<_>>(), [Verdict::Lost]);
+        let findings = judge(&resolved, &held(1, vec![item("I1", "k-1", OVER)]), &ledger);
+        let places: Vec<_> = findings.iter().map(|finding| (finding.target, finding.verdict)).collect();
+        assert_eq!(places, [(None, Verdict::Lost)]);
     }
 
     #[test]
@@ -314,10 +359,10 @@ mod tests {
 
     #[test]
     fn a_person_explains_a_wrong_state_and_nothing_else() {
-        let finding = |verdict| Finding { subject: 1, verdict, why: String::new() };
-        let touched = BTreeSet::from([1]);
+        let finding = |verdict| Finding { subject: 1, target: Some(HERE), verdict, why: String::new() };
+        let touched = BTreeSet::from([(HERE, 1)]);
         assert!(finding(Verdict::WrongState).is_explained_by(&touched));
-        assert!(!finding(Verdict::WrongState).is_explained_by(&BTreeSet::from([2])));
+        assert!(!finding(Verdict::WrongState).is_explained_by(&BTreeSet::from([(HERE, 2), (THERE, 1)])));
         assert!(!finding(Verdict::Lost).is_explained_by(&touched));
         assert!(!finding(Verdict::Doubled).is_explained_by(&touched));
     }
@@ -351,12 +396,9 @@ mod tests {
     }
 
     #[test]
-    fn a_double_that_was_closed_as_one_is_counted_as_healed() {
-        let ledger = Ledger { notifications: [id(1)].into(), excused: BTreeSet::new() };
+    fn a_double_that_was_closed_as_one_is_none() {
         let younger = Item { closed_as_duplicate: true, ..item("I2", "k-1", OVER) };
-        let items = [(1, vec![item("I1", "k-1", OPEN), younger])].into();
-        let judgement = judge(&[said(Fired, 1, true)], &items, &ledger);
-        assert_eq!((judgement.findings, judgement.healed), (vec![], 1));
+        assert_eq!(verdicts(&[said(Fired, 1, true)], vec![item("I1", "k-1", OPEN), younger]), []);
     }
 
     #[test]
@@ -364,7 +406,7 @@ mod tests {
         let fires = [said(Fired, 1, true)];
         let follows = vec![ended_by_person("I1", "k-1", OVER), item("I2", "k-2", OPEN)];
         assert_eq!(verdicts(&fires, follows), []);
-        let deleted = vec![ended_by_person("I1", "k-1", ItemState::Deleted), item("I2", "k-1", OPEN)];
+        let deleted = vec![ended_by_person("I1", "k-1", ItemState::Gone), item("I2", "k-1", OPEN)];
         assert_eq!(verdicts(&fires, deleted), []);
         let unasked = vec![item("I1", "k-1", OVER), item("I2", "k-2", OPEN)];
         assert_eq!(verdicts(&fires, unasked), [Verdict::Doubled]);
@@ -372,8 +414,7 @@ mod tests {
 
     #[test]
     fn an_incident_that_nobody_asked_for_is_a_finding() {
-        let ledger = Ledger::default();
-        let items = [(7, vec![item("I1", "k-1", OPEN)])].into();
-        assert_eq!(judge(&[], &items, &ledger).findings.len(), 1);
+        let findings = judge(&[], &held(7, vec![item("I1", "k-1", OPEN)]), &ledger());
+        assert_eq!(findings.len(), 1);
     }
 }

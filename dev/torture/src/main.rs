@@ -10,6 +10,7 @@ mod judge;
 mod notice;
 mod outage;
 mod overload;
+mod product;
 mod record;
 mod report;
 mod run;

@@ -15,6 +15,7 @@ use crate::gauges::load::{Load, LoadPlan, Sent};
 use crate::gauges::memory::{self, Memory};
 use crate::gauges::sightings::Sightings;
 use crate::gauges::tap::Tap;
+use crate::product::Product;
 use crate::world::{Link, Part, Plan, World};
 
 mod verdict;
@@ -34,7 +35,7 @@ const STANDSTILL: Duration = Duration::from_secs(90);
 pub(crate) enum Subject {
     Broker,
     Database,
-    /// One of two targets; the other is not to suffer.
+    /// One of two targets, of another product than the other, which is not to suffer.
     Itsm,
 }
 
@@ -70,7 +71,7 @@ async fn play(world: &World, subject: Subject, length: Duration, rate: f64) -> a
     let description = world.description();
     let mut desks = Vec::new();
     for target in subject.targets() {
-        desks.push((*target, Sightings::start(&world.desk_url(target)?)?));
+        desks.push((*target, Sightings::start(world.desk(*target)?)));
     }
     let tap = Tap::start(&description.amqp_url).await?;
     let programs = [("ingest", Part::Ingest(1)), ("worker", Part::Worker(1))];
@@ -108,7 +109,7 @@ async fn play(world: &World, subject: Subject, length: Duration, rate: f64) -> a
     println!("{:>5.0} s  {} alerts are owed", begin.elapsed().as_secs_f64(), owed.len());
     for (target, desk) in &desks {
         let missing = || owed.iter().filter(|sent| desk.first(sent.number).is_none()).count();
-        until_none(&format!("without an incident in {target}"), missing).await;
+        until_none(&format!("without a ticket in {target}"), missing).await;
     }
     settled(&description.database_url).await?;
     println!("{:>5.0} s  settled\n", begin.elapsed().as_secs_f64());
@@ -116,7 +117,7 @@ async fn play(world: &World, subject: Subject, length: Duration, rate: f64) -> a
     let mut story = Story::new(subject, Phases { begin, down, back, end }, sent);
     story.published(|id| tap.first(id));
     for (target, desk) in &desks {
-        story.seen_at(target, desk, desk.tally().await?);
+        story.seen_at(*target, desk, desk.tally().await?);
     }
     for (program, (memory, pid)) in &memories {
         story.remembered(program, memory, memory::peak_mib(*pid)?);
@@ -142,10 +143,10 @@ impl Subject {
     }
 
     /// The last one is the one that goes away.
-    pub(crate) fn targets(self) -> &'static [&'static str] {
+    pub(crate) fn targets(self) -> &'static [Product] {
         match self {
-            Self::Broker | Self::Database => &["servicenow"],
-            Self::Itsm => &["servicenow", "servicenow-dr"],
+            Self::Broker | Self::Database => &[Product::ServiceNow],
+            Self::Itsm => &[Product::ServiceNow, Product::RequestTracker],
         }
     }
 
@@ -156,7 +157,7 @@ impl Subject {
             Self::Database => killed(world, Part::Postgres, length).await,
             Self::Itsm => {
                 let Some(target) = self.targets().last() else { bail!("there is no target") };
-                let proxy = world.proxy(&Link::WorkerToItsm(1, (*target).to_owned()))?;
+                let proxy = world.proxy(&Link::WorkerToItsm(1, *target))?;
                 // An instance that is down refuses; one behind a broken network hangs, which is worse.
                 proxy.refuse();
                 tokio::time::sleep(length / 2).await;

@@ -19,6 +19,7 @@ use crate::gauges::memory;
 use crate::gauges::promises::Promises;
 use crate::gauges::sightings::Sightings;
 use crate::outage::{credentials, settled, until_none};
+use crate::product::Product;
 use crate::world::{Part, Plan, World};
 
 mod flood;
@@ -34,7 +35,7 @@ const CLOSED_SECONDS: u64 = 5;
 /// Different alerts. They are sent again and again: the simulator holds no more than 100,000 incidents.
 const ALERTS: u64 = 20_000;
 const SEED: u64 = 1;
-const TARGET: &str = "servicenow";
+const TARGET: Product = Product::ServiceNow;
 
 /// `http.request_deadline` of ingest, which counts from the first byte that it reads.
 const REQUEST_DEADLINE_S: f64 = 5.0;
@@ -86,7 +87,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn play(world: &World, arguments: &Arguments) -> anyhow::Result<Finding> {
-    let desk = Sightings::start(&world.desk_url(TARGET)?)?;
+    let desk = Sightings::start(world.desk(TARGET)?);
     let pids: Vec<(&str, i32)> = [("ingest", Part::Ingest(1)), ("worker", Part::Worker(1))]
         .into_iter()
         .filter_map(|(program, part)| Some((program, world.pid(part)?)))
@@ -119,7 +120,7 @@ async fn play(world: &World, arguments: &Arguments) -> anyhow::Result<Finding> {
         .into_iter()
         .map(|(program, pid)| Ok((program, memory::peak_mib(pid)?)))
         .collect::<anyhow::Result<_>>()?;
-    let doubled = desk.doubled().len() + desk.tally().await?.duplicates.len();
+    let doubled = desk.doubled().len() + desk.tally().await?.doubled;
     Ok(Finding { owed: owed.len(), lost: missing(), doubled, caught_up, peaks_mib, capacity, flood })
 }
 

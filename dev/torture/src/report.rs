@@ -6,7 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::evidence::Backlog;
-use crate::judge::{Finding, Verdict};
+use crate::judge::{Finding, Item, Verdict};
+use crate::product::Product;
 use crate::record::Counts;
 
 /// The result of a run.
@@ -18,12 +19,10 @@ pub(crate) struct Report {
     pub(crate) workers: usize,
     pub(crate) counts: Counts,
     pub(crate) subjects: usize,
-    pub(crate) incidents: usize,
+    pub(crate) targets: BTreeMap<Product, AtTarget>,
     /// Alerts about which a last word was needed.
     pub(crate) last_words: usize,
     pub(crate) findings: Vec<Finding>,
-    /// Doubles that were closed as such.
-    pub(crate) healed: usize,
     /// Dead letters that the run did not make itself.
     pub(crate) dead_letters: usize,
     /// Messages made by the run that are no alerts, as far as they are kept for an operator.
@@ -42,11 +41,28 @@ pub(crate) struct Report {
     pub(crate) backlog: Backlog,
 }
 
+/// What a target holds in the end; what is wrong with it is among the findings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct AtTarget {
+    pub(crate) tickets: usize,
+    /// Doubles that were closed as such.
+    pub(crate) healed: usize,
+}
+
 /// How often a fault was planned and how often it came about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Tried {
     pub(crate) planned: usize,
     pub(crate) applied: usize,
+}
+
+impl AtTarget {
+    pub(crate) fn of<'a>(items: impl Iterator<Item = &'a Item>) -> Self {
+        items.fold(Self::default(), |Self { tickets, healed }, item| Self {
+            tickets: tickets + 1,
+            healed: healed + usize::from(item.closed_as_duplicate),
+        })
+    }
 }
 
 impl Report {
@@ -68,8 +84,9 @@ impl Report {
             .map(|(kind, _)| kind.as_str())
     }
 
-    fn found(&self, verdict: Verdict) -> usize {
-        self.findings.iter().filter(|finding| finding.verdict == verdict).count()
+    fn found(&self, target: Option<Product>, verdict: Verdict) -> usize {
+        let counts = |finding: &&Finding| finding.target == target && finding.verdict == verdict;
+        self.findings.iter().filter(counts).count()
     }
 }
 
@@ -89,11 +106,7 @@ impl fmt::Display for Report {
             line(&name, count)?;
         }
         line("last words needed", &self.last_words)?;
-        line("incidents", &self.incidents)?;
-        line("lost", &self.found(Verdict::Lost))?;
-        line("doubled", &self.found(Verdict::Doubled))?;
-        line("doubled and healed", &self.healed)?;
-        line("wrong final state", &self.found(Verdict::WrongState))?;
+        line("lost on the way", &self.found(None, Verdict::Lost))?;
         line("dead letters not ours", &self.dead_letters)?;
         line("poisoned on purpose", &self.poisoned)?;
         line("programs that ended", &self.restarts)?;
@@ -107,15 +120,23 @@ impl fmt::Display for Report {
             }
         }
         line("  promised, s", &self.settle_limit_s)?;
-        writeln!(formatter, "\n{:<28}{:>10}{:>10}", "fault", "planned", "applied")?;
+        let columns = ["target", "tickets", "lost", "doubled", "healed", "wrong state"];
+        let [target, tickets, lost, doubled, healed, wrong] = columns;
+        writeln!(formatter, "\n{target:<28}{tickets:>10}{lost:>10}{doubled:>10}{healed:>10}{wrong:>14}")?;
+        for (target, AtTarget { tickets, healed }) in &self.targets {
+            let [lost, doubled, wrong] = [Verdict::Lost, Verdict::Doubled, Verdict::WrongState]
+                .map(|verdict| self.found(Some(*target), verdict));
+            writeln!(formatter, "{target:<28}{tickets:>10}{lost:>10}{doubled:>10}{healed:>10}{wrong:>14}")?;
+        }
+        writeln!(formatter, "\n{:<32}{:>10}{:>10}", "fault", "planned", "applied")?;
         for (kind, tried) in &self.faults {
-            writeln!(formatter, "{kind:<28}{:>10}{:>10}", tried.planned, tried.applied)?;
+            writeln!(formatter, "{kind:<32}{:>10}{:>10}", tried.planned, tried.applied)?;
         }
         for kind in self.too_rare() {
             writeln!(formatter, "{kind} came about too rarely to show anything")?;
         }
         for finding in self.findings.iter().take(50) {
-            writeln!(formatter, "{:?} {}: {}", finding.verdict, finding.subject, finding.why)?;
+            writeln!(formatter, "{}: {finding}", finding.subject)?;
         }
         Ok(())
     }
@@ -133,10 +154,9 @@ mod tests {
             workers: 1,
             counts: Counts { acknowledged: 1, ..Counts::default() },
             subjects: 1,
-            incidents: 1,
+            targets: BTreeMap::new(),
             last_words: 0,
             findings: Vec::new(),
-            healed: 0,
             dead_letters: 0,
             poisoned: 0,
             restarts: 0,
@@ -149,9 +169,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_is_counted_where_it_is() {
+        let finding = |target, verdict| Finding { subject: 1, target, verdict, why: String::new() };
+        let findings = vec![
+            finding(None, Verdict::Lost),
+            finding(Some(Product::RequestTracker), Verdict::Lost),
+            finding(Some(Product::RequestTracker), Verdict::WrongState),
+        ];
+        let targets = Product::ALL.map(|product| (product, AtTarget { tickets: 7, healed: 2 })).into();
+        let text = Report { findings, targets, ..good() }.to_string();
+        let row = |name: &str| {
+            let rows = text.lines().filter_map(|line| line.strip_prefix(name));
+            rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).next().unwrap()
+        };
+        assert_eq!(row("lost on the way"), "1");
+        assert_eq!(row("servicenow "), "7 0 0 2 0");
+        assert_eq!(row("request-tracker "), "7 1 0 2 1");
+    }
+
+    #[test]
     fn a_run_is_good_only_if_it_could_have_failed_and_did_not() {
         assert!(good().is_good());
-        let finding = Finding { subject: 1, verdict: Verdict::Lost, why: String::new() };
+        let finding = Finding { subject: 1, target: None, verdict: Verdict::Lost, why: String::new() };
         let rare = [("kill_worker".to_owned(), Tried { planned: 3, applied: 1 })];
         for bad in [
             Report { findings: vec![finding], ..good() },

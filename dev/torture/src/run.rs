@@ -15,15 +15,14 @@ use uuid::Uuid;
 
 use crate::desk::Desk;
 use crate::evidence::{self, Backlog};
-use crate::faults::{self, Victims};
-use crate::judge::{Expected, Item, Ledger, by_subject, expected, judge};
+use crate::faults::{self, Applied, Victims};
+use crate::judge::{Expected, Finding, Held, Said, by_subject, expected, judge};
+use crate::product::Product;
 use crate::record::{Entry, Record, counts, said};
-use crate::report::{Report, Tried};
+use crate::report::{AtTarget, Report, Tried};
 use crate::schedule::{Kind, Planned, Schedule};
 use crate::traffic::{Story, Traffic};
 use crate::world::{Plan, World};
-
-const TARGET: &str = "servicenow";
 
 /// Everything must be settled this long after the last word: the longest Retry-After, lease, rest and look-up of the
 /// run come one after the other, and some tickets need several of them.
@@ -56,6 +55,9 @@ until = "20s"
 interval = "5s"
 
 [targets.servicenow]
+request_deadline = "1500ms"
+
+[targets.request-tracker]
 request_deadline = "1500ms"
 "#;
 
@@ -96,7 +98,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let plan = Plan {
         worker_settings: WORKER_SETTINGS.to_owned(),
         database_disk_bytes: Some(DATABASE_DISK_BYTES),
-        ..Plan::new(&format!("run-{seed}"), arguments.ingests, arguments.workers, &[TARGET])?
+        ..Plan::new(&format!("run-{seed}"), arguments.ingests, arguments.workers, &Product::ALL)?
     };
     let world = World::start(&plan).await?;
     let end = CancellationToken::new();
@@ -127,18 +129,21 @@ struct Attack<'a> {
 impl Attack<'_> {
     async fn carry_out(&self, end: &CancellationToken) -> anyhow::Result<Report> {
         let description = self.world.description();
-        let desk = Desk::new(&self.world.desk_url(TARGET)?)?;
+        let desks = Product::ALL.map(|product| self.world.desk(product)).into_iter();
+        let desks: Vec<Desk> = desks.collect::<anyhow::Result<_>>()?;
         let record = Record::create(&self.folder.join("record.jsonl"))?;
         let traffic = Arc::new(Traffic::new(&self.world.ingest_urls(), description, record)?);
 
         let start = (Instant::now(), Timestamp::now());
-        let victims = Victims { world: self.world, desk: &desk, end };
+        let victims = Victims { world: self.world, desks: &desks, end };
         let (played, applied) = tokio::join!(
             traffic.play(&self.story, start, end),
             faults::play(victims, &self.schedule, self.seed, start.0),
         );
         played?;
-        desk.clear_faults().await?;
+        for desk in &desks {
+            desk.clear_faults().await?;
+        }
         println!("{} the faults are over and every delivery has ended", clock(start.0));
 
         let entries = traffic.record().entries();
@@ -146,11 +151,11 @@ impl Attack<'_> {
         println!("{} settled: {}", clock(start.0), settled_after.is_some());
 
         // Judged before the last words, which could heal what the faults have broken.
-        let items = evidence::items(&desk).await?;
-        let touched = touched(&entries, &items);
-        let mut findings = judge(&said(&entries), &items, &self.ledger().await?).findings;
+        let (mut findings, held) = self.judge(&said(&entries), &desks).await?;
+        let touched = touched(&entries, &held);
         findings.retain(|finding| !finding.is_explained_by(&touched));
-        let last_words = traffic.last_words(&touched).await?;
+        let last_words =
+            traffic.last_words(&touched.into_iter().map(|(_, subject)| subject).collect()).await?;
         println!("{} last words about {last_words} alerts", clock(start.0));
 
         let entries = traffic.record().entries();
@@ -158,9 +163,8 @@ impl Attack<'_> {
         println!("{} settled again: {}", clock(start.0), settled_again_after.is_some());
 
         let said = said(&entries);
-        let items = evidence::items(&desk).await?;
-        let judgement = judge(&said, &items, &self.ledger().await?);
-        findings.extend(judgement.findings);
+        let (in_the_end, held) = self.judge(&said, &desks).await?;
+        findings.extend(in_the_end);
         findings.sort();
         findings.dedup();
         let dead = evidence::dead_letters(&description.amqp_url, &description.database_url).await?;
@@ -173,10 +177,12 @@ impl Attack<'_> {
             workers: self.arguments.workers,
             counts: counts(&entries),
             subjects: by_subject(&said).len(),
-            incidents: items.values().map(Vec::len).sum(),
+            targets: held
+                .iter()
+                .map(|(product, items)| (*product, AtTarget::of(items.values().flatten())))
+                .collect(),
             last_words,
             findings,
-            healed: judgement.healed,
             dead_letters: others.len(),
             poisoned,
             restarts: self.world.restarts(),
@@ -186,12 +192,15 @@ impl Attack<'_> {
             settle_limit_s: SETTLE_LIMIT.as_secs(),
             backlog: if backlog.is_empty() { backlog_again } else { backlog },
         };
-        self.account(&report, &entries, &desk).await?;
+        self.account(&report, &entries, &desks).await?;
         Ok(report)
     }
 
-    async fn ledger(&self) -> anyhow::Result<Ledger> {
-        evidence::ledger(&self.world.description().database_url).await
+    /// What is wrong now, and what was looked at.
+    async fn judge(&self, said: &[Said], desks: &[Desk]) -> anyhow::Result<(Vec<Finding>, Held)> {
+        let held = evidence::held(desks).await?;
+        let ledger = evidence::ledger(&self.world.description().database_url).await?;
+        Ok((judge(said, &held, &ledger), held))
     }
 
     /// Waits until nothing is left to do and stays so; answers after how long, and what is left.
@@ -224,47 +233,55 @@ impl Attack<'_> {
         Ok((None, left))
     }
 
-    fn tried(&self, applied: &BTreeMap<&'static str, usize>) -> BTreeMap<String, Tried> {
+    fn tried(&self, applied: &Applied) -> BTreeMap<String, Tried> {
         let mut tried: BTreeMap<String, Tried> = BTreeMap::new();
         let possible =
             |planned: &&Planned| planned.kind != Kind::DatabaseFull || self.world.has_database_disk();
         for planned in self.schedule.planned.iter().filter(possible) {
-            tried.entry(planned.kind.name().to_owned()).or_default().planned += 1;
+            tried.entry(planned.kind.to_string()).or_default().planned += 1;
         }
         for (kind, applied) in applied {
-            tried.entry((*kind).to_owned()).or_default().applied = *applied;
+            tried.entry(kind.to_string()).or_default().applied = *applied;
         }
         tried
     }
 
     /// Tells everything about what is wrong, enough to find out why.
-    async fn account(&self, report: &Report, entries: &[Entry], desk: &Desk) -> anyhow::Result<()> {
+    async fn account(&self, report: &Report, entries: &[Entry], desks: &[Desk]) -> anyhow::Result<()> {
         let wrong: BTreeSet<u64> = report.findings.iter().map(|finding| finding.subject).collect();
         for subject in wrong.into_iter().take(MOST_ACCOUNTS) {
             println!("\n== {subject}");
             for finding in report.findings.iter().filter(|finding| finding.subject == subject) {
-                println!("{:?}: {}", finding.verdict, finding.why);
+                println!("{finding}");
             }
             for entry in entries.iter().filter(|entry| entry.notice.subject == subject) {
                 let Entry { notice, sent_at, ended } = entry;
                 let (condition, at, id) = (notice.condition_name(), notice.at, notice.alert_id());
                 println!("said {condition} at {at} of {id}, sent {sent_at}, {ended:?}");
             }
-            let of_ledger = evidence::ledger_account(&self.world.description().database_url, subject).await?;
-            let of_desk = evidence::desk_account(desk, subject).await?;
-            of_desk.iter().chain(&of_ledger).for_each(|line| println!("{line}"));
+            for desk in desks {
+                evidence::desk_account(desk, subject).await?.iter().for_each(|line| println!("{line}"));
+            }
+            let database_url = &self.world.description().database_url;
+            evidence::ledger_account(database_url, subject).await?.iter().for_each(|line| println!("{line}"));
         }
         Ok(())
     }
 }
 
-/// Subjects of which an alert fires although a person has taken an incident of theirs into their own hands.
-fn touched(entries: &[Entry], items: &BTreeMap<u64, Vec<Item>>) -> BTreeSet<u64> {
+/// Subjects of which an alert fires although a person has taken a work item of theirs into their own hands, and where.
+fn touched(entries: &[Entry], held: &Held) -> BTreeSet<(Product, u64)> {
     let said = said(entries);
-    let fires = by_subject(&said).into_iter().filter(|(_, said)| expected(said) != Expected::Over);
-    let touched =
-        |subject: &u64| items.get(subject).is_some_and(|items| items.iter().any(|item| item.touched));
-    fires.map(|(subject, _)| subject).filter(touched).collect()
+    let fires = |said: &Vec<&Said>| expected(said) != Expected::Over;
+    let firing: BTreeSet<u64> =
+        by_subject(&said).into_iter().filter(|(_, said)| fires(said)).map(|(subject, _)| subject).collect();
+    let mut touched = BTreeSet::new();
+    for (&product, items) in held {
+        let of_people = items.iter().filter(|(_, items)| items.iter().any(|item| item.touched));
+        let subjects = of_people.map(|(subject, _)| *subject).filter(|subject| firing.contains(subject));
+        touched.extend(subjects.map(|subject| (product, subject)));
+    }
+    touched
 }
 
 fn clock(since: Instant) -> String {

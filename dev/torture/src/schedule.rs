@@ -7,6 +7,8 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
+use crate::product::{Deed, Product};
+
 /// Everything that is done to the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -28,19 +30,23 @@ pub(crate) enum Kind {
     NetworkHold,
     NetworkHoldAnswers,
     NetworkDelay,
-    Itsm500,
-    Itsm503,
-    Itsm429,
-    ItsmTimeout,
-    ItsmResetBefore,
-    ItsmResetAfter,
-    ItsmErrorIn200,
-    ItsmHtml,
-    ItsmTokenExpired,
-    ItsmSearchLag,
-    PersonResolves,
-    PersonCloses,
-    TicketDeleted,
+    Itsm(Product, Failing),
+    Person(Product, Deed),
+}
+
+/// How an ITSM fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Failing {
+    Status500,
+    Status503,
+    Status429,
+    Timeout,
+    ResetBefore,
+    ResetAfter,
+    ErrorIn200,
+    Html,
+    TokenExpired,
+    SearchLag,
 }
 
 /// Faults of one lane come one after the other; lanes run side by side.
@@ -51,8 +57,8 @@ pub(crate) enum Lane {
     Broker,
     Database,
     Network,
-    Itsm,
-    People,
+    Itsm(Product),
+    People(Product),
 }
 
 /// One fault.
@@ -73,75 +79,33 @@ pub(crate) struct Schedule {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 31] = [
-        Self::KillIngest,
-        Self::KillWorker,
-        Self::StopWorker,
-        Self::KillBroker,
-        Self::StopBroker,
-        Self::BrokerAlarm,
-        Self::QueueFull,
-        Self::Poison,
-        Self::KillDatabase,
-        Self::StopDatabase,
-        Self::DatabaseConnections,
-        Self::DatabaseDeadlock,
-        Self::DatabaseFull,
-        Self::NetworkCut,
-        Self::NetworkRefuse,
-        Self::NetworkHold,
-        Self::NetworkHoldAnswers,
-        Self::NetworkDelay,
-        Self::Itsm500,
-        Self::Itsm503,
-        Self::Itsm429,
-        Self::ItsmTimeout,
-        Self::ItsmResetBefore,
-        Self::ItsmResetAfter,
-        Self::ItsmErrorIn200,
-        Self::ItsmHtml,
-        Self::ItsmTokenExpired,
-        Self::ItsmSearchLag,
-        Self::PersonResolves,
-        Self::PersonCloses,
-        Self::TicketDeleted,
-    ];
-
-    /// As printed and reported.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::KillIngest => "kill_ingest",
-            Self::KillWorker => "kill_worker",
-            Self::StopWorker => "stop_worker",
-            Self::KillBroker => "kill_broker",
-            Self::StopBroker => "stop_broker",
-            Self::BrokerAlarm => "broker_alarm",
-            Self::QueueFull => "queue_full",
-            Self::Poison => "poison",
-            Self::KillDatabase => "kill_database",
-            Self::StopDatabase => "stop_database",
-            Self::DatabaseConnections => "database_connections",
-            Self::DatabaseDeadlock => "database_deadlock",
-            Self::DatabaseFull => "database_full",
-            Self::NetworkCut => "network_cut",
-            Self::NetworkRefuse => "network_refuse",
-            Self::NetworkHold => "network_hold",
-            Self::NetworkHoldAnswers => "network_hold_answers",
-            Self::NetworkDelay => "network_delay",
-            Self::Itsm500 => "itsm_500",
-            Self::Itsm503 => "itsm_503",
-            Self::Itsm429 => "itsm_429",
-            Self::ItsmTimeout => "itsm_timeout",
-            Self::ItsmResetBefore => "itsm_reset_before",
-            Self::ItsmResetAfter => "itsm_reset_after",
-            Self::ItsmErrorIn200 => "itsm_error_in_200",
-            Self::ItsmHtml => "itsm_html",
-            Self::ItsmTokenExpired => "itsm_token_expired",
-            Self::ItsmSearchLag => "itsm_search_lag",
-            Self::PersonResolves => "person_resolves",
-            Self::PersonCloses => "person_closes",
-            Self::TicketDeleted => "ticket_deleted",
+    /// Every kind once.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut all = vec![
+            Self::KillIngest,
+            Self::KillWorker,
+            Self::StopWorker,
+            Self::KillBroker,
+            Self::StopBroker,
+            Self::BrokerAlarm,
+            Self::QueueFull,
+            Self::Poison,
+            Self::KillDatabase,
+            Self::StopDatabase,
+            Self::DatabaseConnections,
+            Self::DatabaseDeadlock,
+            Self::DatabaseFull,
+            Self::NetworkCut,
+            Self::NetworkRefuse,
+            Self::NetworkHold,
+            Self::NetworkHoldAnswers,
+            Self::NetworkDelay,
+        ];
+        for product in Product::ALL {
+            all.extend(Failing::ALL.map(|failing| Self::Itsm(product, failing)));
+            all.extend(product.deeds().iter().map(|deed| Self::Person(product, *deed)));
         }
+        all
     }
 
     pub(crate) fn lane(self) -> Lane {
@@ -161,17 +125,8 @@ impl Kind {
             | Self::NetworkHold
             | Self::NetworkHoldAnswers
             | Self::NetworkDelay => Lane::Network,
-            Self::Itsm500
-            | Self::Itsm503
-            | Self::Itsm429
-            | Self::ItsmTimeout
-            | Self::ItsmResetBefore
-            | Self::ItsmResetAfter
-            | Self::ItsmErrorIn200
-            | Self::ItsmHtml
-            | Self::ItsmTokenExpired
-            | Self::ItsmSearchLag => Lane::Itsm,
-            Self::PersonResolves | Self::PersonCloses | Self::TicketDeleted => Lane::People,
+            Self::Itsm(product, _) => Lane::Itsm(product),
+            Self::Person(product, _) => Lane::People(product),
         }
     }
 
@@ -182,17 +137,8 @@ impl Kind {
             Self::StopWorker => (14_000, 18_000),
             Self::KillIngest | Self::KillWorker | Self::KillBroker | Self::KillDatabase => (0, 5_000),
             Self::Poison | Self::NetworkCut => (0, 500),
-            Self::PersonResolves | Self::PersonCloses | Self::TicketDeleted => (0, 500),
-            Self::Itsm500
-            | Self::Itsm503
-            | Self::Itsm429
-            | Self::ItsmTimeout
-            | Self::ItsmResetBefore
-            | Self::ItsmResetAfter
-            | Self::ItsmErrorIn200
-            | Self::ItsmHtml
-            | Self::ItsmTokenExpired
-            | Self::ItsmSearchLag => (2_000, 5_000),
+            Self::Person(..) => (0, 500),
+            Self::Itsm(..) => (2_000, 5_000),
             Self::StopBroker
             | Self::BrokerAlarm
             | Self::QueueFull
@@ -208,9 +154,77 @@ impl Kind {
     }
 }
 
+/// As printed and reported.
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::KillIngest => "kill_ingest",
+            Self::KillWorker => "kill_worker",
+            Self::StopWorker => "stop_worker",
+            Self::KillBroker => "kill_broker",
+            Self::StopBroker => "stop_broker",
+            Self::BrokerAlarm => "broker_alarm",
+            Self::QueueFull => "queue_full",
+            Self::Poison => "poison",
+            Self::KillDatabase => "kill_database",
+            Self::StopDatabase => "stop_database",
+            Self::DatabaseConnections => "database_connections",
+            Self::DatabaseDeadlock => "database_deadlock",
+            Self::DatabaseFull => "database_full",
+            Self::NetworkCut => "network_cut",
+            Self::NetworkRefuse => "network_refuse",
+            Self::NetworkHold => "network_hold",
+            Self::NetworkHoldAnswers => "network_hold_answers",
+            Self::NetworkDelay => "network_delay",
+            Self::Itsm(product, failing) => &format!("{product}/{}", failing.name()),
+            Self::Person(product, deed) => &format!("{product}/{}", deed.name()),
+        };
+        formatter.pad(name)
+    }
+}
+
+impl Failing {
+    const ALL: [Self; 10] = [
+        Self::Status500,
+        Self::Status503,
+        Self::Status429,
+        Self::Timeout,
+        Self::ResetBefore,
+        Self::ResetAfter,
+        Self::ErrorIn200,
+        Self::Html,
+        Self::TokenExpired,
+        Self::SearchLag,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Status500 => "500",
+            Self::Status503 => "503",
+            Self::Status429 => "429",
+            Self::Timeout => "timeout",
+            Self::ResetBefore => "reset_before",
+            Self::ResetAfter => "reset_after",
+            Self::ErrorIn200 => "error_in_200",
+            Self::Html => "html",
+            Self::TokenExpired => "token_expired",
+            Self::SearchLag => "search_lag",
+        }
+    }
+}
+
 impl Lane {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Ingests, Self::Workers, Self::Broker, Self::Database, Self::Network, Self::Itsm, Self::People];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Ingests,
+        Self::Workers,
+        Self::Broker,
+        Self::Database,
+        Self::Network,
+        Self::Itsm(Product::ServiceNow),
+        Self::People(Product::ServiceNow),
+        Self::Itsm(Product::RequestTracker),
+        Self::People(Product::RequestTracker),
+    ];
 
     /// Shortest and longest time between two faults of the lane, in milliseconds: work must get on in between.
     fn pause_ms(self) -> (u64, u64) {
@@ -218,8 +232,8 @@ impl Lane {
             Self::Ingests | Self::Workers => (4_000, 12_000),
             Self::Broker => (6_000, 14_000),
             Self::Database => (5_000, 12_000),
-            Self::Network | Self::People => (1_000, 6_000),
-            Self::Itsm => (1_000, 5_000),
+            Self::Network | Self::People(_) => (1_000, 6_000),
+            Self::Itsm(_) => (1_000, 5_000),
         }
     }
 }
@@ -245,7 +259,7 @@ impl Schedule {
 /// Every kind once in a random order, then again in another.
 fn of_lane(lane: Lane, seed: u64, length: Duration) -> Vec<Planned> {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.lane() == lane).collect();
+    let mut kinds: Vec<Kind> = Kind::all().into_iter().filter(|kind| kind.lane() == lane).collect();
     let (mut planned, mut now) = (Vec::new(), Duration::ZERO);
     loop {
         kinds.shuffle(&mut dice);
@@ -267,7 +281,7 @@ impl fmt::Display for Schedule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Planned { at, kind, subject, length } in &self.planned {
             let (at, length) = (at.as_secs_f64(), length.as_secs_f64());
-            writeln!(formatter, "{at:>8.1}s {:<22} for {length:>4.1}s of {subject}", kind.name())?;
+            writeln!(formatter, "{at:>8.1}s {kind:<30} for {length:>4.1}s of {subject}")?;
         }
         Ok(())
     }
@@ -291,9 +305,9 @@ mod tests {
 
     #[test]
     fn every_kind_comes_once_in_two_minutes_and_ten_times_in_twenty() {
-        for kind in Kind::ALL {
-            assert!(times(2, kind) >= 1, "{}: {}", kind.name(), times(2, kind));
-            assert!(times(20, kind) >= 10, "{}: {}", kind.name(), times(20, kind));
+        for kind in Kind::all() {
+            assert!(times(2, kind) >= 1, "{kind}: {}", times(2, kind));
+            assert!(times(20, kind) >= 10, "{kind}: {}", times(20, kind));
         }
     }
 }

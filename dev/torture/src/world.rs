@@ -19,6 +19,8 @@ mod settings;
 
 use self::disk::{Ballast, Disk};
 use self::program::Program;
+use crate::desk::Desk;
+use crate::product::Product;
 
 /// How long a program may take until it answers for the first time.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -39,8 +41,8 @@ pub(crate) struct Plan {
     pub(crate) programs: PathBuf,
     pub(crate) ingests: usize,
     pub(crate) workers: usize,
-    /// The names of the targets, each a simulated ServiceNow of its own.
-    pub(crate) targets: Vec<String>,
+    /// A target in each of these, with a simulator of its own; every alert goes to all of them.
+    pub(crate) targets: Vec<Product>,
     /// The size of a disk of its own for Postgres, so that it can be full; none: where the folder is.
     pub(crate) database_disk_bytes: Option<u64>,
     /// TOML that is laid over the settings of every ingest.
@@ -67,7 +69,7 @@ pub(crate) enum Link {
     IngestsToIdentity,
     WorkerToBroker(usize),
     WorkerToDatabase(usize),
-    WorkerToItsm(usize, String),
+    WorkerToItsm(usize, Product),
 }
 
 /// Everything, running.
@@ -75,7 +77,7 @@ pub(crate) enum Link {
 pub(crate) struct World {
     folder: Folder,
     description: Description,
-    desk_urls: BTreeMap<String, String>,
+    desks: BTreeMap<Product, Desk>,
     ingests: usize,
     workers: usize,
     proxies: BTreeMap<Link, Proxy>,
@@ -97,18 +99,22 @@ impl Plan {
     ///
     /// # Errors
     /// When this program has no folder.
-    pub(crate) fn new(name: &str, ingests: usize, workers: usize, targets: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        name: &str,
+        ingests: usize,
+        workers: usize,
+        targets: &[Product],
+    ) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?;
         let programs = program.parent().context("this program has no folder")?.to_owned();
         let folder = programs.parent().context("this program has no folder")?.join("torture").join(name);
-        let targets = targets.iter().map(|target| (*target).to_owned()).collect();
         let (ingest_settings, worker_settings) = (SPOOL.to_owned(), String::new());
         Ok(Self {
             folder,
             programs,
             ingests,
             workers,
-            targets,
+            targets: targets.to_vec(),
             database_disk_bytes: None,
             ingest_settings,
             worker_settings,
@@ -134,7 +140,7 @@ impl World {
         let mut world = Self {
             folder,
             description,
-            desk_urls: BTreeMap::new(),
+            desks: BTreeMap::new(),
             ingests: plan.ingests,
             workers: plan.workers,
             proxies: BTreeMap::new(),
@@ -147,7 +153,7 @@ impl World {
         };
         world.start_identity(plan, &addresses).await?;
         for target in &plan.targets {
-            world.start_itsm(plan, target).await?;
+            world.start_itsm(plan, *target).await?;
         }
         world.start_ingests(plan, &addresses).await?;
         world.start_workers(plan, &addresses).await?;
@@ -190,12 +196,12 @@ impl World {
         self.proxies.keys().filter_map(of).collect()
     }
 
-    /// The base URL of a target's simulated product, past the proxies.
+    /// The desk of a target's simulated product, past the proxies.
     ///
     /// # Errors
     /// When there is no such target.
-    pub(crate) fn desk_url(&self, target: &str) -> anyhow::Result<String> {
-        self.desk_urls.get(target).cloned().with_context(|| format!("there is no target {target}"))
+    pub(crate) fn desk(&self, target: Product) -> anyhow::Result<Desk> {
+        self.desks.get(&target).cloned().with_context(|| format!("there is no target {target}"))
     }
 
     pub(crate) fn ingests(&self) -> usize {
@@ -333,7 +339,7 @@ impl World {
         Ok(())
     }
 
-    async fn start_itsm(&mut self, plan: &Plan, target: &str) -> anyhow::Result<()> {
+    async fn start_itsm(&mut self, plan: &Plan, target: Product) -> anyhow::Result<()> {
         let [port] = ports::free()?;
         let address = loopback(port);
         let settings = self.write("itsm.toml", &cast::itsm(&self.description))?;
@@ -341,9 +347,9 @@ impl World {
         let ready = format!("http://{address}/_control/summary");
         let program = Program::new(plan, &format!("itsm-{target}"), "itsm-simulator", &arguments);
         self.simulators.push(program.start_and_wait(&ready, START_LIMIT).await?);
-        self.desk_urls.insert(target.to_owned(), format!("http://{address}/servicenow"));
+        self.desks.insert(target, Desk::new(target, &format!("http://{address}"))?);
         for worker in 1..=plan.workers {
-            self.through(Link::WorkerToItsm(worker, target.to_owned()), &address).await?;
+            self.through(Link::WorkerToItsm(worker, target), &address).await?;
         }
         Ok(())
     }
@@ -385,8 +391,8 @@ impl World {
             };
             let mut targets = Vec::new();
             for target in &plan.targets {
-                let proxy = self.proxy(&Link::WorkerToItsm(number, target.clone()))?;
-                targets.push((target.as_str(), format!("{}/servicenow", url(proxy))));
+                let proxy = self.proxy(&Link::WorkerToItsm(number, *target))?;
+                targets.push((*target, format!("{}/{target}", url(proxy))));
             }
             let text = settings::with_targets(&cast::worker(admin, &seen), &targets)?;
             let settings = settings::laid_over(&text, &plan.worker_settings)?;

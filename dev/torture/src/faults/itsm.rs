@@ -1,12 +1,12 @@
-//! Faults of the ITSM: its answers fail, come late or say something else than what happened.
+//! Faults of an ITSM: its answers fail, come late or say something else than what happened.
 
 use std::time::Duration;
 
-use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::Victims;
-use crate::schedule::Kind;
+use crate::desk::Desk;
+use crate::schedule::Failing;
 
 /// Above the request deadline of the run, below that and `look_up_after` together: the create lands after we gave up,
 /// and before it is looked for.
@@ -26,56 +26,39 @@ const CANCELLED: &str = "Transaction cancelled: maximum execution time exceeded"
 ///
 /// # Errors
 /// When the simulator does not answer.
-pub(crate) async fn strike(victims: Victims<'_>, kind: Kind, length: Duration) -> anyhow::Result<()> {
-    let desk = victims.desk;
-    desk.inject(rules(kind).context("no fault of the ITSM")?).await?;
+pub(crate) async fn strike(
+    victims: Victims<'_>,
+    desk: &Desk,
+    failing: Failing,
+    length: Duration,
+) -> anyhow::Result<()> {
+    desk.inject(rules(failing)).await?;
     victims.last(length).await;
     desk.clear_faults().await
 }
 
 /// The rules of a fault. Most calls are hit and some are not, so that work goes on in between.
-fn rules(kind: Kind) -> Option<Value> {
-    let before = |effect: Value| json!({"probability": 0.7, "effect": effect});
-    let after = |effect: Value| json!({"probability": 0.7, "stage": "after_write", "effect": effect});
+fn rules(failing: Failing) -> Value {
+    let before = |effect: Value| json!([{"probability": 0.7, "effect": effect}]);
+    let after = |effect: Value| json!([{"probability": 0.7, "stage": "after_write", "effect": effect}]);
     let either = |effect: Value| {
         json!([
             {"probability": 0.35, "effect": effect},
             {"probability": 0.5, "stage": "after_write", "effect": effect},
         ])
     };
-    match kind {
-        Kind::Itsm500 => Some(either(json!({"kind": "answer", "status": 500}))),
-        Kind::Itsm503 => Some(either(json!({"kind": "answer", "status": 503}))),
-        Kind::Itsm429 => {
-            Some(json!([before(json!({"kind": "answer", "status": 429, "retry_after_s": RETRY_AFTER_S}))]))
+    match failing {
+        Failing::Status500 => either(json!({"kind": "answer", "status": 500})),
+        Failing::Status503 => either(json!({"kind": "answer", "status": 503})),
+        Failing::Status429 => {
+            before(json!({"kind": "answer", "status": 429, "retry_after_s": RETRY_AFTER_S}))
         }
-        Kind::ItsmTimeout => Some(either(json!({"kind": "delay", "ms": LATE_MS}))),
-        Kind::ItsmResetBefore => Some(json!([before(json!({"kind": "reset"}))])),
-        Kind::ItsmResetAfter => Some(json!([after(json!({"kind": "reset"}))])),
-        Kind::ItsmErrorIn200 => Some(either(json!({"kind": "error_in_success", "message": CANCELLED}))),
-        Kind::ItsmHtml => Some(either(json!({"kind": "html_page"}))),
-        Kind::ItsmTokenExpired => Some(json!([{"probability": 0.3, "effect": {"kind": "token_expired"}}])),
-        Kind::ItsmSearchLag => Some(json!([{"effect": {"kind": "search_lag", "ms": SEARCH_LAG_MS}}])),
-        Kind::KillIngest
-        | Kind::KillWorker
-        | Kind::StopWorker
-        | Kind::KillBroker
-        | Kind::StopBroker
-        | Kind::BrokerAlarm
-        | Kind::QueueFull
-        | Kind::Poison
-        | Kind::KillDatabase
-        | Kind::StopDatabase
-        | Kind::DatabaseConnections
-        | Kind::DatabaseDeadlock
-        | Kind::DatabaseFull
-        | Kind::NetworkCut
-        | Kind::NetworkRefuse
-        | Kind::NetworkHold
-        | Kind::NetworkHoldAnswers
-        | Kind::NetworkDelay
-        | Kind::PersonResolves
-        | Kind::PersonCloses
-        | Kind::TicketDeleted => None,
+        Failing::Timeout => either(json!({"kind": "delay", "ms": LATE_MS})),
+        Failing::ResetBefore => before(json!({"kind": "reset"})),
+        Failing::ResetAfter => after(json!({"kind": "reset"})),
+        Failing::ErrorIn200 => either(json!({"kind": "error_in_success", "message": CANCELLED})),
+        Failing::Html => either(json!({"kind": "html_page"})),
+        Failing::TokenExpired => json!([{"probability": 0.3, "effect": {"kind": "token_expired"}}]),
+        Failing::SearchLag => json!([{"effect": {"kind": "search_lag", "ms": SEARCH_LAG_MS}}]),
     }
 }

@@ -8,11 +8,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Subject;
+use crate::desk::Tally;
 use crate::gauges::load::Sent;
 use crate::gauges::memory::{Memory, Resident};
 use crate::gauges::promises::Promises;
-use crate::gauges::sightings::{Sightings, Tally};
+use crate::gauges::sightings::Sightings;
 use crate::gauges::spread::Spread;
+use crate::product::Product;
 
 /// What the broker held back is published within so many seconds of its return.
 const PUBLISHED_WITHIN_S: f64 = 60.0;
@@ -47,7 +49,7 @@ pub(super) struct Story {
 /// What was seen at one target.
 #[derive(Debug)]
 struct AtDesk {
-    target: String,
+    target: Product,
     first: BTreeMap<u64, Instant>,
     doubled: usize,
     tally: Tally,
@@ -80,10 +82,10 @@ impl Story {
     }
 
     /// Notes what was seen at a target.
-    pub(super) fn seen_at(&mut self, target: &str, desk: &Sightings, tally: Tally) {
+    pub(super) fn seen_at(&mut self, target: Product, desk: &Sightings, tally: Tally) {
         let first =
             self.sent.iter().filter_map(|sent| Some((sent.number, desk.first(sent.number)?))).collect();
-        self.desks.push(AtDesk { target: target.to_owned(), first, doubled: desk.doubled().len(), tally });
+        self.desks.push(AtDesk { target, first, doubled: desk.doubled().len(), tally });
     }
 
     /// Notes what a program needed.
@@ -125,12 +127,10 @@ impl Story {
     fn promise_tickets(&self, desk: &AtDesk, length: Duration, promises: &mut Promises) {
         let AtDesk { target, first, doubled, tally } = desk;
         let lost = self.owed().filter(|sent| !first.contains_key(&sent.number)).count();
-        promises.never(format!("alerts acknowledged and without an incident in {target}"), lost);
-        promises
-            .never(format!("alerts with several incidents in {target}"), doubled + tally.duplicates.len());
-        let open = tally.by_state.get("1").copied().unwrap_or(0);
-        promises.never(format!("incidents of {target} in a wrong state"), tally.total - open);
-        if self.is_away(target) {
+        promises.never(format!("alerts acknowledged and without a ticket in {target}"), lost);
+        promises.never(format!("alerts with several tickets in {target}"), doubled + tally.doubled);
+        promises.never(format!("tickets of {target} in a wrong state"), tally.total - tally.new);
+        if self.is_away(*target) {
             let bound = length.as_secs_f64() * CATCH_UP_FACTOR;
             promises.at_most(format!("seconds until {target} had caught up"), self.latest(first), bound);
         } else {
@@ -149,7 +149,7 @@ impl Story {
     }
 
     /// Whether the outage keeps a target from its tickets.
-    fn is_away(&self, target: &str) -> bool {
+    fn is_away(&self, target: Product) -> bool {
         match self.subject {
             Subject::Broker | Subject::Database => true,
             Subject::Itsm => self.subject.targets().last() == Some(&target),
@@ -250,9 +250,8 @@ mod tests {
         story.published = if subject == Subject::Broker { late.clone() } else { at_once.clone() };
         for (target, number) in subject.targets().iter().zip(1..) {
             let first = if number == subject.targets().len() { late.clone() } else { at_once.clone() };
-            let tally =
-                Tally { total: 3, by_state: [("1".to_owned(), 3)].into(), duplicates: BTreeMap::new() };
-            story.desks.push(AtDesk { target: (*target).to_owned(), first, doubled: 0, tally });
+            let tally = Tally { total: 3, new: 3, doubled: 0 };
+            story.desks.push(AtDesk { target: *target, first, doubled: 0, tally });
         }
         let resident = Some(Resident { median_mib: 30.0, max_mib: 40.0 });
         story.programs.push(Program { name: "ingest".to_owned(), phases: [resident; 3], peak_mib: 40.0 });
@@ -284,7 +283,7 @@ mod tests {
             assert_eq!(broken(subject, spoil), [what]);
         };
         one(Subject::Database, |it| it.sent[1].attempts = 2, "requests refused or not answered");
-        let lost = "alerts acknowledged and without an incident in servicenow";
+        let lost = "alerts acknowledged and without a ticket in servicenow";
         let caught_up = "seconds until servicenow had caught up";
         let without = |missing| {
             broken(Subject::Database, |it| it.desks[0].first.retain(|number, _| *number != missing))
@@ -294,8 +293,8 @@ mod tests {
         let unpublished = "alerts acknowledged and never published";
         let unseen = |it: &mut Story| it.published.retain(|number, _| *number != 2);
         one(Subject::Database, unseen, unpublished);
-        one(Subject::Database, |it| it.desks[0].doubled = 1, "alerts with several incidents in servicenow");
-        one(Subject::Database, |it| it.desks[0].tally.total = 4, "incidents of servicenow in a wrong state");
+        one(Subject::Database, |it| it.desks[0].doubled = 1, "alerts with several tickets in servicenow");
+        one(Subject::Database, |it| it.desks[0].tally.total = 4, "tickets of servicenow in a wrong state");
         one(Subject::Database, |it| it.programs[0].phases[1] = None, "MiB that ingest grew by");
         let late = |it: &mut Story| it.published.extend([(2, it.phases.back + 61 * SECOND)]);
         one(Subject::Broker, late, "seconds from its return until all is published");
