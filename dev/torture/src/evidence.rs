@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_incident_tells_whose_it_is() {
+    fn a_ticket_tells_whose_it_is() {
         assert_eq!(subject("[Sev2] cpu-high-1000017 on web-1000017"), Some(1_000_017));
         assert_eq!(subject("[Sev1] shop/PodsRestart-1000003 on aks-1000003"), Some(1_000_003));
         assert_eq!(subject("INC0010001"), None);

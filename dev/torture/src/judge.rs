@@ -6,32 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::product::Product;
 
-/// What a notification reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) enum Condition {
-    Fired,
-    Resolved,
-}
+mod said;
 
-/// One notification that was sent, all its deliveries taken together.
-#[derive(Debug, Clone)]
-pub(crate) struct Said {
-    pub(crate) subject: u64,
-    /// In lower case.
-    pub(crate) alert_id: String,
-    pub(crate) condition: Condition,
-    /// When it fired, or through when it is resolved.
-    pub(crate) at: Timestamp,
-    pub(crate) acknowledged: bool,
-    /// The ids that ingest gave it, once acknowledged.
-    pub(crate) ids: BTreeSet<Uuid>,
-}
+pub(crate) use self::said::{Condition, Expected, Said, by_subject, end_of_alert, expected};
 
 /// What an ITSM holds of one work item.
 #[derive(Debug, Clone)]
@@ -65,15 +47,6 @@ pub(crate) struct Ledger {
     pub(crate) notifications: BTreeSet<Uuid>,
     /// Targets and alert ids in lower case for which the ledger says why there is no ticket.
     pub(crate) excused: BTreeSet<(Product, String)>,
-}
-
-/// How the incident of a subject must end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expected {
-    Open,
-    Over,
-    /// Only a report without an acknowledgement says which.
-    Either,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -138,52 +111,6 @@ pub(crate) fn judge(said: &[Said], held: &Held, ledger: &Ledger) -> Vec<Finding>
     findings
 }
 
-/// The reports of each subject.
-pub(crate) fn by_subject(said: &[Said]) -> BTreeMap<u64, Vec<&Said>> {
-    let mut subjects: BTreeMap<u64, Vec<&Said>> = BTreeMap::new();
-    for one in said {
-        subjects.entry(one.subject).or_default().push(one);
-    }
-    subjects
-}
-
-/// How the incident of a subject must end: open exactly while any of its alerts fires.
-pub(crate) fn expected(said: &[&Said]) -> Expected {
-    let mut alerts: BTreeMap<&str, Vec<&Said>> = BTreeMap::new();
-    for one in said {
-        alerts.entry(&one.alert_id).or_default().push(one);
-    }
-    let ends: Vec<Expected> = alerts.values().map(|said| end_of_alert(said)).collect();
-    if ends.contains(&Expected::Open) {
-        Expected::Open
-    } else if ends.contains(&Expected::Either) {
-        Expected::Either
-    } else {
-        Expected::Over
-    }
-}
-
-/// An alert is resolved exactly when its newest firing is covered by its newest resolution.
-pub(crate) fn end_of_alert(said: &[&Said]) -> Expected {
-    let newest = |condition, all| {
-        let counts = |one: &&&Said| one.condition == condition && (all || one.acknowledged);
-        said.iter().filter(counts).map(|one| one.at).max()
-    };
-    let fires = |fired: Option<Timestamp>, resolved: Option<Timestamp>| match (fired, resolved) {
-        (Some(fired), Some(resolved)) => fired > resolved,
-        (Some(_), None) => true,
-        (None, _) => false,
-    };
-    let (fired, resolved) = (newest(Condition::Fired, false), newest(Condition::Resolved, false));
-    let may_fire = fires(newest(Condition::Fired, true), resolved);
-    let may_be_over = !fires(fired, newest(Condition::Resolved, true));
-    match (may_fire, may_be_over) {
-        (true, false) => Expected::Open,
-        (false, _) => Expected::Over,
-        (true, true) => Expected::Either,
-    }
-}
-
 fn lost_notifications(said: &[&Said], ledger: &Ledger) -> impl Iterator<Item = (Verdict, String)> {
     let nameless = said.iter().filter(|one| one.acknowledged && one.ids.is_empty()).map(|one| {
         (Verdict::Lost, format!("{:?} at {} was acknowledged without an id", one.condition, one.at))
@@ -228,7 +155,7 @@ fn wrong_end(
     let excused = || acknowledged().all(|one| is_excused(one));
     match (expected(said), open.clone().count()) {
         (Expected::Open, 0) if items.is_empty() => {
-            Some((Verdict::Lost, "an alert fires and there is no incident".to_owned()))
+            Some((Verdict::Lost, "an alert fires and there is no ticket".to_owned()))
         }
         (Expected::Open, 0) => {
             Some((Verdict::WrongState, format!("an alert fires and {} is over", numbers(items.iter()))))
@@ -239,7 +166,7 @@ fn wrong_end(
         (Expected::Over | Expected::Either, 0)
             if items.is_empty() && acknowledged().next().is_some() && !excused() =>
         {
-            Some((Verdict::Lost, "there is no incident and the ledger does not say why".to_owned()))
+            Some((Verdict::Lost, "there is no ticket and the ledger does not say why".to_owned()))
         }
         (Expected::Open | Expected::Over | Expected::Either, _) => None,
     }
@@ -251,6 +178,8 @@ fn numbers<'a>(items: impl Iterator<Item = &'a Item>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use Condition::{Fired, Resolved};
 
@@ -305,7 +234,7 @@ mod tests {
     const OVER: ItemState = ItemState::Over;
 
     #[test]
-    fn an_alert_that_fires_has_exactly_one_open_incident() {
+    fn an_alert_that_fires_has_exactly_one_open_ticket() {
         let fires = [said(Fired, 1, true)];
         assert_eq!(verdicts(&fires, vec![item("I1", "k-1", OPEN)]), []);
         assert_eq!(verdicts(&fires, vec![]), [Verdict::Lost]);
@@ -322,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn no_incident_at_all_needs_a_reason_in_the_ledger() {
+    fn no_ticket_at_all_needs_a_reason_in_the_ledger() {
         let resolved = [said(Fired, 1, true), said(Resolved, 2, true)];
         assert_eq!(verdicts(&resolved, vec![]), [Verdict::Lost]);
         let excused = |target| Ledger { excused: [(target, "/a".to_owned())].into(), ..ledger() };
@@ -331,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn every_target_has_an_incident_of_its_own() {
+    fn every_target_has_a_ticket_of_its_own() {
         let fires = [said(Fired, 1, true)];
         let mut both = held(1, vec![item("I1", "k-1", OPEN)]);
         both.insert(THERE, [(1, vec![item("1", "k-2", OPEN)])].into());
@@ -380,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_is_open_while_any_alert_of_its_subject_fires() {
+    fn a_ticket_is_open_while_any_alert_of_its_subject_fires() {
         let mut other = said(Fired, 1, true);
         other.alert_id = "/b".to_owned();
         let two = [said(Fired, 1, true), said(Resolved, 2, true), other];
@@ -389,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn two_incidents_of_one_correlation_id_are_a_double_whatever_their_state() {
+    fn two_tickets_of_one_correlation_id_are_a_double_whatever_their_state() {
         let resolved = [said(Fired, 1, true), said(Resolved, 2, true)];
         let twins = vec![item("I1", "k-1", OVER), item("I2", "k-1", OVER)];
         assert_eq!(verdicts(&resolved, twins), [Verdict::Doubled]);
@@ -402,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn another_incident_may_follow_one_that_a_person_ended_and_no_other() {
+    fn another_ticket_may_follow_one_that_a_person_ended_and_no_other() {
         let fires = [said(Fired, 1, true)];
         let follows = vec![ended_by_person("I1", "k-1", OVER), item("I2", "k-2", OPEN)];
         assert_eq!(verdicts(&fires, follows), []);
@@ -413,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_that_nobody_asked_for_is_a_finding() {
+    fn a_ticket_that_nobody_asked_for_is_a_finding() {
         let findings = judge(&[], &held(7, vec![item("I1", "k-1", OPEN)]), &ledger());
         assert_eq!(findings.len(), 1);
     }

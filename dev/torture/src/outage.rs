@@ -205,7 +205,7 @@ pub(crate) async fn until_none(what: &str, missing: impl Fn() -> usize) {
     }
 }
 
-/// Waits until the ledger has nothing left to do, so that a late second incident is not missed.
+/// Waits until the ledger has nothing left to do, so that a late second ticket is not missed.
 pub(crate) async fn settled(database_url: &str) -> anyhow::Result<()> {
     let mut database = PgConnection::connect(database_url).await?;
     let begin = Instant::now();

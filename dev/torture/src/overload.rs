@@ -111,7 +111,7 @@ async fn play(world: &World, arguments: &Arguments) -> anyhow::Result<Finding> {
     let over = Instant::now();
     let owed: Vec<u64> = capacity.accepted.union(&flood.accepted).map(|place| *place as u64 + 1).collect();
     let missing = || owed.iter().filter(|number| desk.first(**number).is_none()).count();
-    until_none("without an incident", missing).await;
+    until_none("without a ticket", missing).await;
     settled(&world.description().database_url).await?;
     let caught_up = over.elapsed();
     println!("{:>5.0} s  settled\n", begin.elapsed().as_secs_f64());
@@ -161,8 +161,8 @@ fn promises(finding: &Finding, arguments: &Arguments) -> Promises {
         let peak = peaks_mib.get(program).copied().unwrap_or(f64::NAN);
         promises.at_most(format!("MiB that {program} ever had"), peak, bound);
     }
-    promises.never("alerts accepted and without an incident", *lost);
-    promises.never("alerts with several incidents", *doubled);
+    promises.never("alerts accepted and without a ticket", *lost);
+    promises.never("alerts with several tickets", *doubled);
     let bound = (arguments.seconds + CLOSED_SECONDS) as f64 * FACTOR;
     promises.at_most("seconds until all was settled afterwards", caught_up.as_secs_f64(), bound);
     promises

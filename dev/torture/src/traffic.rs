@@ -91,7 +91,7 @@ impl Traffic {
         Ok(())
     }
 
-    /// Says the last word about every alert whose end is not certain, or whose incident a person has taken into
+    /// Says the last word about every alert whose end is not certain, or whose ticket a person has taken into
     /// their own hands, until it is acknowledged. Nothing is said about the others: a word too many could heal what
     /// was lost. Answers how many.
     ///

@@ -173,7 +173,7 @@ impl Story {
         })
     }
 
-    /// From the acknowledgement to the incident, of what was acknowledged in a stretch of time.
+    /// From the acknowledgement to the ticket, of what was acknowledged in a stretch of time.
     fn delays(&self, first: &BTreeMap<u64, Instant>, from: Instant, to: Instant) -> Spread {
         self.owed()
             .filter(|sent| from <= sent.answered && sent.answered < to)

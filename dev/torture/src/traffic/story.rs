@@ -15,7 +15,7 @@ use crate::notice::Notice;
 /// Subjects are counted from here, so that no rule's name is the beginning of another's.
 pub(crate) const FIRST_SUBJECT: u64 = 1_000_000;
 
-/// Those that name their rule, so that an incident can be told to be theirs.
+/// Those that name their rule, so that a ticket can be told to be theirs.
 const KINDS: [Kind; 10] = [
     Kind::MetricStatic,
     Kind::LogV2,
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn every_notification_names_its_subject_so_that_its_incident_can_be_told() {
+    fn every_notification_names_its_subject_so_that_its_ticket_can_be_told() {
         let story = Story::new(7, MINUTE, 15.0);
         for number in 0..story.notices.len() {
             let notice = story.notice(number, Timestamp::UNIX_EPOCH).unwrap();
