@@ -27,6 +27,8 @@ const BEFORE: Duration = Duration::from_secs(20);
 /// The load after the outage: new alerts flow while the old ones catch up.
 const AFTER: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// To count what is missing takes time that those who catch up could use.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// A wait without any progress for so long is at its end.
 const STANDSTILL: Duration = Duration::from_secs(90);
 
@@ -201,7 +203,7 @@ pub(crate) async fn until_none(what: &str, missing: impl Fn() -> usize) {
             println!("        {left} are still {what} after {} s without progress", STANDSTILL.as_secs());
             return;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(COUNT_EVERY).await;
     }
 }
 
