@@ -9,6 +9,7 @@ use shared::causes::told;
 
 use crate::config::{self, Config};
 
+mod check_target;
 mod dead_letters;
 mod healthcheck;
 mod output;
@@ -34,6 +35,14 @@ enum Command {
     Migrate,
     /// Read the settings, say what to fix, and exit non-zero if there is something.
     CheckConfig,
+    /// Log in to targets, try what the worker relies on there, and say what to change; exit non-zero if one cannot be
+    /// used. Nothing is written there.
+    CheckTarget {
+        /// The target's name; all without it.
+        name: Option<String>,
+        #[command(flatten)]
+        output: output::Choice,
+    },
     /// Ask the running worker whether it is ready; exit non-zero if it is not.
     Healthcheck,
     /// Look at the tickets in the ledger, and try parked ones again.
@@ -64,6 +73,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run => work::run(config).await,
         Command::Migrate => work::migrate(config).await,
         Command::CheckConfig => check_config(&config),
+        Command::CheckTarget { name, output } => {
+            check_target::run(&config, name.as_deref(), output.format()).await
+        }
         Command::Healthcheck => healthcheck::run(&config).await,
         Command::Tickets { command, output } => tickets::run(&config, command, output.format()).await,
         Command::DeadLetters { command, output } => dead_letters::run(config, command, output.format()).await,

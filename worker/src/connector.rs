@@ -3,7 +3,7 @@
 //! A connector knows its product and nothing else: no Postgres, no queue, no policy. It says what became of
 //! each call in the terms of [`ConnectorError`]; what follows from that is decided in one place, `sync::retry`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +65,11 @@ pub trait Connector: Send + Sync {
     /// Tries what the connector relies on, such as that a search for a random correlation id finds nothing, and leaves
     /// nothing behind. An error when the product could not be asked, or does not accept the credentials.
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError>;
+
+    /// Tries what the settings would have written on tickets, as far as the product can be asked without a write.
+    async fn check_presets(&self, _presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
+        Ok(Vec::new())
+    }
 
     /// Every work item with this correlation id, verified in the returned records, oldest first. One, or none; more
     /// only if a create was carried out twice.
@@ -177,6 +182,15 @@ impl CiWay {
 
 /// What one look-up found: name by id.
 pub type CiHits = BTreeMap<String, String>;
+
+/// What the settings would have written on tickets, whatever the alert.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Presets {
+    /// Names of further fields.
+    pub fields: BTreeSet<String>,
+    /// The product's id of the configuration item of tickets for which none is found.
+    pub ci: Option<String>,
+}
 
 /// One thing that a self-test tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

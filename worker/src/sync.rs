@@ -114,7 +114,9 @@ impl TargetLoop {
     }
 
     async fn self_test(&self) -> Result<(), ConnectorError> {
-        let (findings, name) = (self_test::check(&self.target).await?, &self.name);
+        let name = &self.name;
+        let presets = self_test::presets(name, &self.target, &self.route);
+        let findings = self_test::check(&self.target, &presets).await?;
         for Finding { subject, verdict } in &findings {
             if let connector::Verdict::Limited(what) = verdict {
                 tracing::warn!(target_name = name, subject, "{name} works less well, {subject}: {what}");

@@ -46,7 +46,12 @@ pub(super) fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// One line of a text that is not ours, cut short.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if rewrites(c) { ' ' } else { c }).take(MAX_CHARS).collect()
+    one_line(text).chars().take(MAX_CHARS).collect()
+}
+
+/// One line of a text that is not ours, in full.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if rewrites(c) { ' ' } else { c }).collect()
 }
 
 /// A body as it came, in full: what is no text and what could rewrite the screen is escaped, and the start of each line

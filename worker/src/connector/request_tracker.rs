@@ -19,8 +19,8 @@ use self::settings::Desk;
 use self::visit::Visit;
 use super::http::HttpClient;
 use super::{
-    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, WorkItem, WorkItemState,
-    text,
+    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Presets, WorkItem,
+    WorkItemState, text,
 };
 
 mod ci;
@@ -87,6 +87,10 @@ impl RequestTracker {
 impl Connector for RequestTracker {
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
         self.self_test().await
+    }
+
+    async fn check_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
+        self.test_presets(presets).await
     }
 
     async fn find(&self, correlation_id: &str) -> Result<Vec<WorkItem>, ConnectorError> {

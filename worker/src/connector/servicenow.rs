@@ -20,8 +20,8 @@ use self::record::{Row, WORK_ITEM};
 use self::settings::Instance;
 use super::http::{Body, Call, HttpClient, Purpose};
 use super::{
-    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, WorkItem, WorkItemState,
-    text,
+    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Presets, WorkItem,
+    WorkItemState, text,
 };
 
 mod ci;
@@ -114,6 +114,10 @@ impl ServiceNow {
 impl Connector for ServiceNow {
     async fn check(&self) -> Result<Vec<Finding>, ConnectorError> {
         self.self_test().await
+    }
+
+    async fn check_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
+        self.test_presets(presets).await
     }
 
     async fn find(&self, id: &str) -> Result<Vec<WorkItem>, ConnectorError> {

@@ -148,6 +148,11 @@ impl Templates {
         (fields, failures)
     }
 
+    /// The names of all extra fields, of whatever transition.
+    pub fn field_names(&self) -> impl Iterator<Item = &str> {
+        self.fields.values().flatten().map(String::as_str)
+    }
+
     fn try_render(
         &self,
         template: &Template,

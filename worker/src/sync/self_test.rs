@@ -1,16 +1,31 @@
 //! Whether a target can be worked with: what its connector relies on, and its strategies for configuration items.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use crate::config::Target;
-use crate::connector::{CiCandidate, CiWay, ConnectorError, Finding, Verdict};
+use crate::connector::{CiCandidate, CiWay, ConnectorError, Finding, Presets, Verdict};
+use crate::policy::Route;
+
+/// What a route and the settings of a target would have written there on tickets.
+#[must_use]
+pub fn presets(name: &str, target: &Target, route: &Route) -> Presets {
+    let fields = if route.targets.iter().any(|one| one == name) {
+        route.templates.field_names().map(str::to_owned).collect()
+    } else {
+        BTreeSet::new()
+    };
+    Presets { fields, ci: target.ci.default.clone() }
+}
 
 /// Tries everything, with names that nothing has, and leaves nothing behind.
 ///
 /// # Errors
 /// When the product could not be asked, or does not accept the credentials.
-pub async fn check(target: &Target) -> Result<Vec<Finding>, ConnectorError> {
+pub async fn check(target: &Target, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
     let mut findings = target.connector.check().await?;
+    findings.extend(target.connector.check_presets(presets).await?);
     for way in &target.ci.ways {
         let nobody = format!("self-test-{}", Uuid::now_v7());
         let candidate = match way {

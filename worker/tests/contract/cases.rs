@@ -33,6 +33,7 @@ pub(crate) async fn is_ready_to_work(desk: &dyn Desk) -> Possible {
     for finding in desk.connector().check().await.unwrap() {
         assert_eq!(finding.verdict, Verdict::Fine, "{}", finding.subject);
     }
+    assert!(desk.held().await.is_empty(), "nothing is left behind");
     Possible::Yes
 }
 

@@ -7,7 +7,7 @@ use itsm_simulator::request_tracker::{CiSeed, Happening, Link, PersonalChange, R
 use itsm_simulator::{Effect, Fault, ItsmSimulator, Running, Settings};
 use serde_json::json;
 use worker::connector::request_tracker::{RequestTracker, RequestTrackerSettings};
-use worker::connector::{Connector, WorkItem};
+use worker::connector::{Connector, Finding, Presets, Verdict, WorkItem};
 use worker::sync::self_test::unusable;
 
 use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, fault};
@@ -114,6 +114,41 @@ async fn a_user_who_may_not_see_the_key_is_found_out_before_the_first_ticket() {
 }
 
 #[tokio::test]
+async fn a_user_who_may_not_make_tickets_is_found_out_before_the_first_one() {
+    let desk = RequestTrackerDesk::open().await;
+    let switched = desk.switch(|switches| {
+        switches.missing_rights.insert(Right::CreateTicket);
+    });
+    assert_eq!(switched, Possible::Yes);
+    let reasons = unusable(&desk.connector.check().await.unwrap()).unwrap();
+    assert_eq!(reasons, "make tickets: grant CreateTicket on the queue");
+}
+
+#[tokio::test]
+async fn a_catalog_that_is_not_there_limits_the_target_and_does_not_end_its_work() {
+    let desk = RequestTrackerDesk::open().await;
+    assert_eq!(desk.switch(|switches| switches.catalogs.truncate(1)), Possible::Yes);
+    let findings = desk.connector.check().await.unwrap();
+    assert_eq!(unusable(&findings), None);
+    assert_eq!(limits(findings), ["catalog \"Azure CIs\""]);
+}
+
+#[tokio::test]
+async fn custom_fields_and_a_default_item_that_are_not_there_are_found_without_a_ticket() {
+    let desk = RequestTrackerDesk::open().await;
+    let asset = desk.seed_ci("web-07", "").await;
+    let presets = |fields: &[&str], ci: &str| Presets {
+        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+        ci: Some(ci.to_owned()),
+    };
+    let right = desk.connector.check_presets(&presets(&["Subject", "CF.Severity"], &asset)).await.unwrap();
+    assert_eq!((right.len(), limits(right)), (2, Vec::new()));
+    let wrong = desk.connector.check_presets(&presets(&["CF.Severety"], "99")).await.unwrap();
+    assert_eq!(limits(wrong), ["custom fields of the route", "default configuration item"]);
+    assert!(desk.held().await.is_empty());
+}
+
+#[tokio::test]
 async fn only_the_first_ticket_is_read_back() {
     let desk = RequestTrackerDesk::open().await;
     for number in 0..3 {
@@ -121,6 +156,11 @@ async fn only_the_first_ticket_is_read_back() {
     }
     let calls = desk.simulator.request_tracker().calls();
     assert_eq!(["create", "read", "query_ticket"].map(|operation| calls.of(operation)), [3, 1, 0]);
+}
+
+fn limits(findings: Vec<Finding>) -> Vec<String> {
+    let is_limited = |finding: &Finding| matches!(finding.verdict, Verdict::Limited(_));
+    findings.into_iter().filter(is_limited).map(|finding| finding.subject).collect()
 }
 
 fn held(ticket: &Ticket) -> Held {

@@ -1,11 +1,12 @@
 //! Logging in, and what is checked before the first ticket.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use itsm_simulator::Effect;
-use itsm_simulator::servicenow::Switches;
+use itsm_simulator::servicenow::{CiSeed, Switches};
 use serde_json::json;
-use worker::connector::{Connector, ConnectorError, Finding, Verdict};
+use worker::connector::{Connector, ConnectorError, Finding, Presets, Verdict};
 use worker::sync::self_test::unusable;
 
 use crate::desk::Desk;
@@ -122,4 +123,47 @@ async fn a_table_that_does_not_exist_is_named() {
     let desk = Desk::with(Switches::default(), json!({"table": "incidentx"})).await;
     let words = unusable(&desk.connector.check().await.unwrap()).unwrap();
     assert!(words.contains("incidentx"), "{words}");
+}
+
+#[tokio::test]
+async fn a_column_that_may_not_be_read_is_named() {
+    let desk = Desk::open().await;
+    desk.create("sx1:abc").await;
+    let row =
+        json!({"result": [{"sys_id": "9d385017c611228701d22104cc95c371", "number": "INC1", "state": "1"}]});
+    desk.once("query_incident", Effect::Answer { status: 200, body: Some(row), retry_after_s: None });
+    let words = unusable(&desk.connector.check().await.unwrap()).unwrap();
+    assert!(words.contains("let the user read the columns correlation_id,"), "{words}");
+}
+
+#[tokio::test]
+async fn columns_and_a_default_item_that_are_not_there_are_found_without_a_write() {
+    let desk = Desk::open().await;
+    let ci = desk.seed(CiSeed { name: "web-07".to_owned(), ..CiSeed::default() });
+    let presets = |field: &str, ci: &str| Presets {
+        fields: BTreeSet::from([field.to_owned(), "work_notes".to_owned()]),
+        ci: Some(ci.to_owned()),
+    };
+    // Without a ticket nobody can tell which columns there are.
+    let blind = desk.connector.check_presets(&presets("u_misspelt", &ci)).await.unwrap();
+    assert!(blind.iter().all(|finding| finding.verdict == Verdict::Fine), "{blind:?}");
+    desk.create("sx1:abc").await;
+    let right = desk.connector.check_presets(&presets("category", &ci)).await.unwrap();
+    assert!(right.iter().all(|finding| finding.verdict == Verdict::Fine), "{right:?}");
+    for unknown in ["9d385017c611228701d22104cc95c371", "web-07"] {
+        let wrong = desk.connector.check_presets(&presets("u_misspelt", unknown)).await.unwrap();
+        let limits: Vec<_> = wrong
+            .iter()
+            .filter_map(|finding| match &finding.verdict {
+                Verdict::Limited(what) => Some(&**what),
+                Verdict::Fine | Verdict::Unusable(_) => None,
+            })
+            .collect();
+        let [fields, item] = &limits[..] else { panic!("{limits:?}") };
+        assert!(
+            fields.contains("no columns u_misspelt that") && item.contains("set ci.default"),
+            "{limits:?}"
+        );
+    }
+    assert_eq!((desk.calls("create"), desk.calls("update")), (1, 0));
 }

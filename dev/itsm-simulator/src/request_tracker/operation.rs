@@ -39,6 +39,7 @@ pub(super) enum Target {
     Assets,
     Asset(u64),
     Queue(String),
+    Catalog(String),
     Nothing,
 }
 
@@ -55,6 +56,7 @@ impl Target {
             ["assets"] => Self::Assets,
             ["asset", id] => id.parse().map_or(Self::Nothing, Self::Asset),
             ["queue", queue] => Self::Queue((*queue).to_owned()),
+            ["catalog", catalog] => Self::Catalog((*catalog).to_owned()),
             _ => Self::Nothing,
         }
     }
@@ -71,6 +73,7 @@ impl Target {
             (Self::Assets, "GET") => "query_asset",
             (Self::Asset(_), "GET") => "read_asset",
             (Self::Queue(_), "GET") => "read_queue",
+            (Self::Catalog(_), "GET") => "read_catalog",
             _ => "other",
         }
     }
@@ -117,6 +120,10 @@ pub(super) fn act(
             let shown = View { desk, base: &asked.base }.queue(queue).ok_or(Problem::Forbidden)?;
             Ok(Answer::json(StatusCode::OK, shown))
         }
+        (Target::Catalog(catalog), "GET") => {
+            let shown = View { desk, base: &asked.base }.catalog(catalog).ok_or(Problem::Forbidden)?;
+            Ok(Answer::json(StatusCode::OK, shown))
+        }
         (Target::Nothing, _) => Err(Problem::NotFound),
         _ => Err(Problem::MethodNotAllowed),
     }
@@ -128,6 +135,9 @@ fn create(desk: &mut Desk, asked: &Asked, now: Timestamp) -> Result<Answer, Prob
     let wanted = text(&sent, "Queue");
     if wanted.is_empty() {
         return Err(Problem::BadRequest("Could not create ticket. Queue not set".to_owned()));
+    }
+    if switches.lacks(Right::CreateTicket) {
+        return Err(Problem::QueueRefused(wanted));
     }
     let known = switches.queues.iter().find(|queue| queue.eq_ignore_ascii_case(&wanted));
     let queue = known.ok_or(Problem::QueueRefused(wanted))?.clone();

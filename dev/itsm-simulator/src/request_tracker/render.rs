@@ -67,10 +67,12 @@ impl View<'_> {
 
     /// A queue by its name or its id.
     pub(super) fn queue(self, wanted: &str) -> Option<Value> {
-        let queues = &self.switches().queues;
-        let mut numbered = queues.iter().zip(1_u64..);
-        let (name, id) =
-            numbered.find(|(name, id)| name.eq_ignore_ascii_case(wanted) || id.to_string() == wanted)?;
+        let (name, id) = named_or_numbered(&self.switches().queues, wanted)?;
+        let mut links = vec![self.named("self", "queue", json!(id), &id.to_string())];
+        if !self.switches().lacks(Right::CreateTicket) {
+            let url = format!("{}/ticket?Queue={id}", self.base);
+            links.push(json!({ "ref": "create", "type": "ticket", "_url": url }));
+        }
         let fields: Vec<Value> = if self.switches().lacks(Right::SeeCustomField) {
             Vec::new()
         } else {
@@ -93,7 +95,20 @@ impl View<'_> {
             "Lifecycle": "default",
             "Disabled": "0",
             "TicketCustomFields": fields,
-            "_hyperlinks": [self.named("self", "queue", json!(id), &id.to_string())],
+            "_hyperlinks": links,
+        }))
+    }
+
+    /// A catalog by its name or its id.
+    pub(super) fn catalog(self, wanted: &str) -> Option<Value> {
+        let (name, id) = named_or_numbered(&self.switches().catalogs, wanted)?;
+        Some(json!({
+            "id": id,
+            "Name": name,
+            "Description": name,
+            "Lifecycle": "assets",
+            "Disabled": "0",
+            "_hyperlinks": [self.named("self", "catalog", json!(id), &id.to_string())],
         }))
     }
 
@@ -128,6 +143,10 @@ impl View<'_> {
     fn switches(&self) -> &Switches {
         &self.desk.settings.switches
     }
+}
+
+fn named_or_numbered<'a>(names: &'a [String], wanted: &str) -> Option<(&'a String, u64)> {
+    names.iter().zip(1_u64..).find(|(name, id)| name.eq_ignore_ascii_case(wanted) || id.to_string() == wanted)
 }
 
 fn position(names: &[String], name: &str) -> String {

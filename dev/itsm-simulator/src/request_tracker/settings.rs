@@ -72,6 +72,8 @@ pub enum Right {
     SeeCustomField,
     /// Without it the values of custom fields are dropped silently.
     ModifyCustomField,
+    /// Without it the queue does not offer to make tickets, and a create is a 403.
+    CreateTicket,
     /// Without it a comment is a 400.
     CommentOnTicket,
     /// Without it reading a ticket is a 403 and a search finds none.

@@ -12,7 +12,7 @@ const SUBJECT_CHARS: usize = 200;
 /// People read it whole; a mail of it stays small.
 const TEXT_CHARS: usize = 32_000;
 /// Before the name of a custom field in the fields of a route.
-const CUSTOM: &str = "CF.";
+pub(super) const CUSTOM: &str = "CF.";
 /// What the connector finds tickets again by and moves them with.
 const RESERVED: [&str; 8] =
     ["id", "queue", "status", "content", "contenttype", "refersto", "addrefersto", "customfields"];

@@ -32,6 +32,15 @@ pub(super) struct Page {
 pub(super) struct Queue {
     #[serde(rename = "TicketCustomFields", default)]
     ticket_custom_fields: Vec<CustomField>,
+    #[serde(rename = "_hyperlinks", default)]
+    links: Vec<Hyperlink>,
+}
+
+/// What the user may do with a record.
+#[derive(Debug, Deserialize)]
+struct Hyperlink {
+    #[serde(rename = "ref")]
+    what: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +95,11 @@ impl Record {
 impl Queue {
     pub(super) fn takes(&self, field: &FieldName) -> bool {
         self.ticket_custom_fields.iter().any(|one| is_named(one, field))
+    }
+
+    /// Whether the user may make tickets in it, as far as the queue says what may be done.
+    pub(super) fn offers_creation(&self) -> bool {
+        self.links.is_empty() || self.links.iter().any(|link| link.what == "create")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -25,6 +25,16 @@ impl Visit<'_> {
     pub(super) async fn queue(&self) -> Result<Queue, ConnectorError> {
         let url = self.address(&["queue", &self.desk.queue]);
         self.call(Purpose::Search, Method::GET, url, None).await
+    }
+
+    /// Whether the catalog is there and may be seen: a search in one that is not finds nothing, without a word.
+    pub(super) async fn catalog(&self, name: &str) -> Result<(), ConnectorError> {
+        let url = self.address(&["catalog", name]);
+        self.call::<IgnoredAny>(Purpose::Search, Method::GET, url, None).await.map(drop)
+    }
+
+    pub(super) async fn asset(&self, id: &Id) -> Result<Record, ConnectorError> {
+        self.call(Purpose::Read, Method::GET, self.address(&["asset", id.as_str()]), None).await
     }
 
     /// Every ticket with the correlation id, oldest first, but for those that were deleted or merged into others.

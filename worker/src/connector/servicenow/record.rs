@@ -36,6 +36,11 @@ impl Row {
         }
     }
 
+    /// Whether the column is among those that came: one that is unknown or may not be read is left out.
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.0.contains_key(column)
+    }
+
     /// What people know the record by, fit for a line and for the ledger.
     pub(super) fn number(&self) -> String {
         text::line(self.text("number"), MAX_NUMBER_CHARS)

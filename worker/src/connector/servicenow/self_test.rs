@@ -1,24 +1,77 @@
 //! What is tried before the first ticket: every question is asked with a value that no record has.
 
+use reqwest::Method;
 use uuid::Uuid;
 
-use super::super::{ConnectorError, Finding, Verdict};
-use super::query::{Identifier, Query, QueryValue};
-use super::record::Row;
-use super::{ServiceNow, correlation_id};
+use super::super::http::Purpose;
+use super::super::{ConnectorError, Finding, Presets, Verdict};
+use super::query::{Identifier, Query, QueryValue, record_url};
+use super::record::{Row, WORK_ITEM};
+use super::{ServiceNow, correlation_id, sys_id};
 
 const CHOICES: Identifier = Identifier::known("sys_choice");
+const ITEMS: Identifier = Identifier::known("cmdb_ci");
 /// Stock lists of resolution codes have ten entries.
 const MAX_CHOICES: u8 = 200;
 
 impl ServiceNow {
     pub(super) async fn self_test(&self) -> Result<Vec<Finding>, ConnectorError> {
+        let unread = self.unread(WORK_ITEM.iter().copied()).await.and_then(|unread| match &*unread {
+            [] => Ok(()),
+            columns => Err(ConnectorError::Rejected(format!(
+                "let the user read the columns {}, and check the name of the table",
+                columns.join(", ")
+            ))),
+        });
+        let log_in = format!("log in and read {}", self.instance.table.as_str());
+        let mut findings = vec![Finding::of(&log_in, unread, Verdict::Unusable)?];
         let nobody = correlation_id(&format!("self-test:{}", Uuid::now_v7()))?;
         // Any ticket that is found has another correlation id, and that is a refusal.
         let search = self.tickets(&nobody).await;
-        let mut findings = vec![Finding::of("search by correlation id", search, Verdict::Unusable)?];
+        findings.push(Finding::of("search by correlation id", search, Verdict::Unusable)?);
         findings.extend(self.check_close_codes().await?);
         Ok(findings)
+    }
+
+    pub(super) async fn test_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
+        let (mut findings, table) = (Vec::new(), self.instance.table.as_str());
+        if !presets.fields.is_empty() {
+            let unread = self.unread(presets.fields.iter().map(String::as_str)).await;
+            let unread = unread.and_then(|unread| match &*unread {
+                [] => Ok(()),
+                columns => Err(ConnectorError::Rejected(format!(
+                    "{table} has no columns {} that the user may read: what a route sets there is lost without a \
+                     word, correct the names under `fields`",
+                    columns.join(", ")
+                ))),
+            });
+            findings.push(Finding::of("fields of the route", unread, Verdict::Limited)?);
+        }
+        if let Some(ci) = &presets.ci {
+            let found = match sys_id(ci) {
+                Ok(id) => {
+                    let url = record_url(&self.instance.base_url, &ITEMS, &id, &["sys_id"]);
+                    self.call::<Row>(Purpose::Read, Method::GET, url, None).await
+                }
+                Err(error) => Err(error),
+            };
+            let lost =
+                |reason| Verdict::Limited(format!("set ci.default to the sys_id of an item: {reason}"));
+            findings.push(Finding::of("default configuration item", found, lost)?);
+        }
+        Ok(findings)
+    }
+
+    /// Those of the columns that the table does not have or that may not be read. A table without a record tells
+    /// nothing.
+    async fn unread<'a>(
+        &self,
+        columns: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<&'a str>, ConnectorError> {
+        let columns: Vec<&str> = columns.collect();
+        let rows = self.search(&self.instance.table, &Query::default(), &columns, 1).await?;
+        let Some(row) = rows.first() else { return Ok(Vec::new()) };
+        Ok(columns.into_iter().filter(|column| !row.has(column)).collect())
     }
 
     /// A list that may not be read, or that has no entries, is no obstacle.
@@ -46,7 +99,9 @@ impl ServiceNow {
                 Verdict::Fine
             } else {
                 let allowed = allowed.join(", ");
-                unknown(format!("{key} {code:?} is not one of this instance's, set it to one of: {allowed}"))
+                unknown(format!(
+                    "{code:?} is not one of this instance's codes, set {key} to one of: {allowed}"
+                ))
             };
             Finding { subject: key.to_owned(), verdict }
         };

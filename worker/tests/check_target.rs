@@ -1,0 +1,105 @@
+//! `worker check-target` as an operator runs it, against the simulators.
+
+#![expect(clippy::unwrap_used, reason = "a failed preparation ends its test")]
+
+use std::io::Write;
+use std::process::Output;
+
+use itsm_simulator::servicenow::{CiSeed, Switches};
+use itsm_simulator::{ItsmSimulator, Running, Settings};
+use serde_json::Value;
+use tokio::process::Command;
+
+async fn simulator() -> Running {
+    ItsmSimulator::start(Settings::default(), ([127, 0, 0, 1], 0).into()).await.unwrap()
+}
+
+/// The command, with two targets on the simulator and further settings.
+async fn check_target(simulator: &Running, settings: &str, arguments: &[&str]) -> Output {
+    let base = simulator.base_url();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    write!(
+        file,
+        r#"
+        amqp.url = "amqp://localhost"
+        database.url = "postgres://localhost/x"
+        route.target = "snow"
+        [targets.snow.connector.servicenow]
+        base_url = "{base}/servicenow"
+        auth.basic = {{ username = "secure-export", password = "secure-export" }}
+        [targets.rt.connector.request_tracker]
+        base_url = "{base}/request-tracker"
+        auth.token.value = "1-14-secure-export"
+        queue = "Azure Alerts"
+        ci.catalog = "Azure CIs"
+        {settings}
+        "#
+    )
+    .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+    command.arg("--config").arg(file.path()).arg("check-target").args(arguments).output().await.unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn every_target_is_checked_and_nothing_is_written_there() {
+    let simulator = simulator().await;
+    let output = check_target(&simulator, "", &["--json"]).await;
+    assert!(output.status.success(), "{output:?}");
+    let reports = json(&output);
+    for (report, name) in reports.as_array().unwrap().iter().zip(["rt", "snow"]) {
+        assert_eq!((&report["target"], &report["usable"]), (&name.into(), &true.into()));
+        let findings = report["findings"].as_array().unwrap();
+        assert!(findings.len() >= 6 && findings.iter().all(|one| one["verdict"] == "fine"), "{findings:?}");
+    }
+    assert!(simulator.servicenow().tickets().is_empty() && simulator.request_tracker().tickets().is_empty());
+}
+
+#[tokio::test]
+async fn a_target_that_works_less_well_is_a_success_that_says_what_to_change() {
+    let simulator = simulator().await;
+    let settings = r#"
+        [targets.snow]
+        ci.default = "web-07"
+        [targets.snow.connector.servicenow.ci]
+        arm_id_tables = ["cmdb_ci", "cmdb_ci_nonsuch"]
+        "#;
+    simulator.servicenow().seed_ci(CiSeed { name: "web-07".to_owned(), ..CiSeed::default() }).unwrap();
+    let output = check_target(&simulator, settings, &["snow"]).await;
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let limited: Vec<_> = text.lines().filter(|line| line.starts_with("  limited")).collect();
+    assert!(text.starts_with("snow can be used\n") && limited.len() == 2, "{text}");
+    assert!(limited[0].contains("set ci.default to the sys_id"), "{text}");
+    // Every class of no use is named, not only the first.
+    assert!(limited[1].contains("object_id") && limited[1].contains("cmdb_ci_nonsuch"), "{text}");
+}
+
+#[tokio::test]
+async fn a_target_that_cannot_be_used_is_a_failure_that_says_what_to_change() {
+    let simulator = simulator().await;
+    let close_codes = vec!["Solved (Permanently)".to_owned()];
+    simulator.servicenow().configure(Switches { close_codes, ..Switches::default() });
+    let output = check_target(&simulator, "", &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("rt can be used\n") && text.contains("snow cannot be used\n"), "{text}");
+    assert!(text.contains("set close_code to one of: Solved (Permanently)"), "{text}");
+}
+
+#[tokio::test]
+async fn a_target_that_cannot_be_asked_and_one_that_does_not_exist_are_failures() {
+    let simulator = simulator().await;
+    simulator.request_tracker().revoke_tokens();
+    let output = check_target(&simulator, "", &["rt", "--json"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let report = &json(&output)[0];
+    assert_eq!((&report["usable"], &report["error"]["class"]), (&false.into(), &"unauthorized".into()));
+    let output = check_target(&simulator, "", &["nonsuch"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("[targets.NAME]; there are: rt, snow"), "{told}");
+}
