@@ -1,5 +1,6 @@
 //! Settings: embedded defaults, then a TOML file, then the environment; unknown keys are errors.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -11,6 +12,8 @@ pub use jiff::fmt::serde::unsigned_duration::friendly::compact::required as dura
 /// Every key can be given as `SECURE_EXPORT__SECTION__KEY`.
 const ENVIRONMENT_PREFIX: &str = "SECURE_EXPORT";
 const SEPARATOR: &str = "__";
+/// Longer than any password, token or address.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 /// Why the settings cannot be used. Each message says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -55,16 +58,32 @@ pub fn secret(
 ) -> Result<SecretString, SettingsError> {
     match (value, file) {
         (Some(value), None) if !value.expose_secret().is_empty() => Ok(value),
-        (None, Some(path)) => match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(SecretString::from(text.trim_end_matches(['\r', '\n']))),
-            Err(source) => Err(SettingsError::SecretFile { name: name.to_owned(), path, source }),
-        },
+        (None, Some(path)) => read_secret(&path).map_err(|source| SettingsError::SecretFile {
+            name: name.to_owned(),
+            path,
+            source,
+        }),
         (Some(_), Some(_)) => {
             Err(SettingsError::Invalid(format!("{name} and {name}_file are both set: keep one")))
         }
         (Some(_), None) | (None, None) => {
             Err(SettingsError::Invalid(format!("{name} is not set: give {name} or {name}_file")))
         }
+    }
+}
+
+/// The secret in a file, without the line break at its end.
+///
+/// # Errors
+/// When the file cannot be read, is empty, or is far too long for a secret.
+pub fn read_secret(path: &Path) -> std::io::Result<SecretString> {
+    let invalid = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text)?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(invalid("it is empty")),
+        _ if text.len() as u64 > MAX_SECRET_BYTES => Err(invalid("it is too long for a secret")),
+        secret => Ok(SecretString::from(secret)),
     }
 }
 
@@ -175,5 +194,16 @@ mod tests {
         assert!(secret("p", None, None).unwrap_err().to_string().contains("not set"));
         let missing = secret("p", None, Some("/nowhere".into())).unwrap_err().to_string();
         assert!(missing.contains("p_file") && missing.contains("/nowhere"), "{missing}");
+    }
+
+    #[test]
+    fn a_file_without_a_secret_is_refused_and_its_last_line_break_is_none_of_it() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let given = |file: &tempfile::NamedTempFile| secret("p", None, Some(file.path().to_owned()));
+        assert!(given(&file).unwrap_err().to_string().contains("it is empty"));
+        std::io::Write::write_all(&mut file, b" s\r\n").unwrap();
+        assert_eq!(given(&file).unwrap().expose_secret(), " s");
+        file.as_file().set_len(MAX_SECRET_BYTES + 1).unwrap();
+        assert!(given(&file).unwrap_err().to_string().contains("too long"));
     }
 }

@@ -18,12 +18,14 @@ pub use self::credentials::BasicSettings;
 pub(crate) use self::credentials::{ClientCredentials, Credentials, Fixed};
 use self::deadline::Deadline;
 pub(crate) use self::outcome::{MAX_REASON_CHARS, Purpose};
+pub(crate) use self::secret::Secret;
 use super::{ConnectorError, text};
 
 mod address;
 mod credentials;
 mod deadline;
 mod outcome;
+mod secret;
 
 /// Larger than any answer that a connector asks for; the rest is somebody else's page.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -97,8 +99,8 @@ pub(crate) struct Act<'a> {
 }
 
 impl Act<'_> {
-    /// The body of a successful answer. A refused token is renewed once, and the call, which was not
-    /// carried out, is made again with the new one.
+    /// The body of a successful answer. A refused token is renewed once, a refused secret read again, and the call,
+    /// which was not carried out, is made again with the new one.
     ///
     /// # Errors
     /// Every failure, by what the caller can do about it; no text contains a credential.

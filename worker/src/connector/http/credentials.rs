@@ -11,10 +11,11 @@ use moka::future::Cache;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use shared::settings::{SettingsError, secret};
+use shared::settings::SettingsError;
 use url::Url;
 
 use super::super::ConnectorError;
+use super::secret::Secret;
 use super::{Deadline, Purpose, Wire};
 
 /// A token is renewed so long before it expires, so that none expires on its way.
@@ -36,7 +37,7 @@ impl Credentials {
         deadline: Deadline,
     ) -> Result<HeaderValue, ConnectorError> {
         match self {
-            Self::Fixed(fixed) => Ok(fixed.authorization.clone()),
+            Self::Fixed(fixed) => fixed.authorization(&fixed.secret.current()),
             Self::ClientCredentials(client) => client.authorization(wire, deadline).await,
         }
     }
@@ -52,7 +53,9 @@ impl Credentials {
     /// Discards what was refused, and says whether there is another to be had.
     pub(super) async fn discard(&self, refused: &HeaderValue) -> bool {
         match self {
-            Self::Fixed(_) => false,
+            Self::Fixed(fixed) => {
+                fixed.authorization(&fixed.secret.after_a_refusal()).is_ok_and(|other| other != refused)
+            }
             Self::ClientCredentials(client) => {
                 client.discard(refused).await;
                 true
@@ -61,67 +64,76 @@ impl Credentials {
     }
 }
 
-/// What every call carries as it is.
+/// One header that every call carries: a secret in the form that the product expects.
 pub(crate) struct Fixed {
     header: HeaderName,
-    authorization: HeaderValue,
+    form: Form,
+    secret: Secret,
 }
 
-/// A user's name and password, see <https://www.rfc-editor.org/rfc/rfc7617>.
+enum Form {
+    /// A user's name and password, see <https://www.rfc-editor.org/rfc/rfc7617>.
+    Basic { username: String },
+    /// The secret behind what the product wants before it.
+    Prefixed(String),
+}
+
+/// A user's name and password.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BasicSettings {
     pub username: String,
     /// The password, or `password_file`.
     pub password: Option<SecretString>,
-    /// A file that holds the password.
+    /// A file that holds the password; it is read again when its content changes.
     pub password_file: Option<PathBuf>,
 }
 
 impl BasicSettings {
     /// `name` is the path of these settings, for messages.
     pub(crate) fn check(self, name: &str) -> Result<Credentials, SettingsError> {
-        let password = secret(&format!("{name}.password"), self.password, self.password_file)?;
-        Ok(Credentials::Fixed(Fixed::basic(name, &self.username, &password)?))
+        let password = Secret::new(&format!("{name}.password"), self.password, self.password_file)?;
+        Ok(Credentials::Fixed(Fixed::basic(name, self.username, password)?))
     }
 }
 
 impl Fixed {
     /// # Errors
     /// When the name has a colon, which would end it; `name` is the key to mend.
-    pub(crate) fn basic(name: &str, username: &str, password: &SecretString) -> Result<Self, SettingsError> {
+    pub(crate) fn basic(name: &str, username: String, password: Secret) -> Result<Self, SettingsError> {
         if username.is_empty() || username.contains(':') {
             return Err(SettingsError::Invalid(format!("{name}.username must be set and have no colon")));
         }
-        let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-        Self::new(name, AUTHORIZATION, &format!("Basic {pair}"))
+        Self::new(AUTHORIZATION, Form::Basic { username }, password)
     }
 
-    /// A token behind the word that the product expects before it.
+    /// A header such as `Authorization: token SECRET`, where `token ` is the prefix.
     ///
     /// # Errors
-    /// When the token has a character that no header may have; `name` is the key to mend.
-    pub(crate) fn token(name: &str, scheme: &str, token: &SecretString) -> Result<Self, SettingsError> {
-        Self::header(name, AUTHORIZATION, &format!("{scheme} "), token)
+    /// When the secret has a character that no header may have.
+    pub(crate) fn prefixed(header: HeaderName, prefix: &str, secret: Secret) -> Result<Self, SettingsError> {
+        Self::new(header, Form::Prefixed(prefix.to_owned()), secret)
     }
 
-    /// A secret in a header, right behind a prefix.
-    ///
-    /// # Errors
-    /// When it has a character that no header may have; `name` is the key to mend.
-    pub(crate) fn header(
-        name: &str,
-        header: HeaderName,
-        prefix: &str,
-        secret: &SecretString,
-    ) -> Result<Self, SettingsError> {
-        Self::new(name, header, &format!("{prefix}{}", secret.expose_secret()))
+    fn new(header: HeaderName, form: Form, secret: Secret) -> Result<Self, SettingsError> {
+        let fixed = Self { header, form, secret };
+        fixed.value(&fixed.secret.current()).map_err(SettingsError::Invalid)?;
+        Ok(fixed)
     }
 
-    fn new(name: &str, header: HeaderName, authorization: &str) -> Result<Self, SettingsError> {
-        let authorization = sensitive(authorization)
-            .ok_or_else(|| SettingsError::Invalid(format!("{name} cannot stand in a header")))?;
-        Ok(Self { header, authorization })
+    fn authorization(&self, secret: &SecretString) -> Result<HeaderValue, ConnectorError> {
+        self.value(secret).map_err(ConnectorError::Unauthorized)
+    }
+
+    fn value(&self, secret: &SecretString) -> Result<HeaderValue, String> {
+        let secret = secret.expose_secret();
+        let value = match &self.form {
+            Form::Basic { username } => {
+                format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{secret}")))
+            }
+            Form::Prefixed(prefix) => format!("{prefix}{secret}"),
+        };
+        sensitive(&value).ok_or_else(|| format!("{} cannot stand in a header", self.secret.name()))
     }
 }
 
@@ -131,7 +143,7 @@ impl Fixed {
 pub(crate) struct ClientCredentials {
     token_url: Url,
     client_id: String,
-    client_secret: SecretString,
+    client_secret: Secret,
     scope: Option<String>,
     /// At most one token, for as long as it may be used.
     current: Cache<(), Token>,
@@ -169,7 +181,7 @@ impl ClientCredentials {
     pub(crate) fn new(
         token_url: Url,
         client_id: String,
-        client_secret: SecretString,
+        client_secret: Secret,
         scope: Option<String>,
     ) -> Self {
         let current = Cache::builder().max_capacity(1).expire_after(UntilRenewal).build();
@@ -191,11 +203,28 @@ impl ClientCredentials {
         }
     }
 
+    /// A token, asked for a second time where the secret was refused and there is another one by now.
     async fn fetch(&self, wire: &Wire, deadline: Deadline) -> Result<Token, ConnectorError> {
+        let secret = self.client_secret.current();
+        let outcome = self.ask(&secret, wire, deadline).await;
+        let Err(ConnectorError::Unauthorized(reason)) = outcome else { return outcome };
+        let other = self.client_secret.after_a_refusal();
+        if other.expose_secret() == secret.expose_secret() {
+            return Err(ConnectorError::Unauthorized(reason));
+        }
+        self.ask(&other, wire, deadline).await
+    }
+
+    async fn ask(
+        &self,
+        client_secret: &SecretString,
+        wire: &Wire,
+        deadline: Deadline,
+    ) -> Result<Token, ConnectorError> {
         let mut form = vec![
             ("grant_type", "client_credentials"),
             ("client_id", &self.client_id),
-            ("client_secret", self.client_secret.expose_secret()),
+            ("client_secret", client_secret.expose_secret()),
         ];
         form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
         let request = wire.client.post(self.token_url.clone()).header(ACCEPT, "application/json").form(&form);
@@ -262,8 +291,22 @@ mod tests {
 
     #[test]
     fn credentials_do_not_show() {
-        let basic = Fixed::basic("auth", "user", &SecretString::from("pass")).unwrap();
-        assert_eq!(format!("{:?}", basic.authorization), "Sensitive");
-        assert!(Fixed::basic("auth", "us:er", &SecretString::from("pass")).is_err());
+        let basic = Fixed::basic("auth", "user".to_owned(), secret("pass")).unwrap();
+        assert_eq!(format!("{:?}", basic.authorization(&"pass".into()).unwrap()), "Sensitive");
+        assert!(Fixed::basic("auth", "us:er".to_owned(), secret("pass")).is_err());
+    }
+
+    #[test]
+    fn a_secret_stands_in_a_header_of_any_name_behind_any_prefix() {
+        let name = HeaderName::from_static("x-api-key");
+        let fixed = Fixed::prefixed(name.clone(), "Key ", secret("s3cret")).unwrap();
+        let value = fixed.authorization(&"s3cret".into()).unwrap();
+        assert_eq!((value.to_str().unwrap(), Credentials::Fixed(fixed).header()), ("Key s3cret", &name));
+        let Err(error) = Fixed::prefixed(name, "", secret("a\nb")) else { panic!("it has two lines") };
+        assert_eq!(error.to_string(), "auth.secret cannot stand in a header");
+    }
+
+    fn secret(value: &str) -> Secret {
+        Secret::new("auth.secret", Some(value.into()), None).unwrap()
     }
 }

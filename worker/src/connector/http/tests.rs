@@ -1,11 +1,12 @@
 //! The client against a server that answers as told.
 
-use secrecy::SecretString;
 use serde_json::json;
 use wiremock::matchers::{body_string_contains, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
+
+mod rotation;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -20,17 +21,18 @@ fn client(credentials: Credentials, deadline: Duration) -> HttpClient {
 }
 
 fn basic() -> Credentials {
-    Credentials::Fixed(Fixed::basic("auth", "user", &SecretString::from("pass")).unwrap())
+    let password = Secret::new("auth.password", Some("pass".into()), None).unwrap();
+    Credentials::Fixed(Fixed::basic("auth", "user".to_owned(), password).unwrap())
 }
 
 fn tokens(server: &MockServer) -> Credentials {
+    tokens_for(server, Secret::new("auth.client_secret", Some("hush".into()), None).unwrap())
+}
+
+fn tokens_for(server: &MockServer, client_secret: Secret) -> Credentials {
     let token_url = format!("{}/token", server.uri()).parse().unwrap();
-    Credentials::ClientCredentials(ClientCredentials::new(
-        token_url,
-        "client".to_owned(),
-        SecretString::from("hush"),
-        None,
-    ))
+    let client_id = "client".to_owned();
+    Credentials::ClientCredentials(ClientCredentials::new(token_url, client_id, client_secret, None))
 }
 
 fn call(purpose: Purpose, base: &str) -> Call {

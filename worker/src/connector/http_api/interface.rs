@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use shared::settings::{SettingsError, secret};
+use shared::settings::SettingsError;
 use url::Url;
 
-use super::super::http::{ClientCredentials, Credentials, Fixed, Purpose, base_url};
+use super::super::http::{ClientCredentials, Credentials, Fixed, Purpose, Secret, base_url};
 use super::answer::{Pointer, Rule, Shape, Verdicts, plain};
 use super::request::{Content, Request};
 use super::settings::{
@@ -104,20 +104,20 @@ impl AuthSettings {
             (Some(basic), None, None, None) => basic.check(&format!("{name}.basic")),
             (None, Some(bearer), None, None) => {
                 let name = format!("{name}.bearer.value");
-                let value = secret(&name, bearer.value, bearer.value_file)?;
-                Ok(Credentials::Fixed(Fixed::token(&name, "Bearer", &value)?))
+                let value = Secret::new(&name, bearer.value, bearer.value_file)?;
+                Ok(Credentials::Fixed(Fixed::prefixed(AUTHORIZATION, "Bearer ", value)?))
             }
             (None, None, Some(header), None) => {
                 let header_name = header_name(&format!("{name}.header.name"), &header.name)?;
                 let name = format!("{name}.header.value");
-                let value = secret(&name, header.value, header.value_file)?;
-                Ok(Credentials::Fixed(Fixed::header(&name, header_name, &header.prefix, &value)?))
+                let value = Secret::new(&name, header.value, header.value_file)?;
+                Ok(Credentials::Fixed(Fixed::prefixed(header_name, &header.prefix, value)?))
             }
             (None, None, None, Some(oauth)) => {
                 let token_url =
                     base_url(&format!("{name}.oauth.token_url"), &oauth.token_url, danger_allow_http)?;
                 let name = format!("{name}.oauth.client_secret");
-                let client_secret = secret(&name, oauth.client_secret, oauth.client_secret_file)?;
+                let client_secret = Secret::new(&name, oauth.client_secret, oauth.client_secret_file)?;
                 let client = ClientCredentials::new(token_url, oauth.client_id, client_secret, oauth.scope);
                 Ok(Credentials::ClientCredentials(client))
             }

@@ -75,7 +75,7 @@ pub struct AuthSettings {
 pub struct BearerSettings {
     /// The token, or `value_file`.
     pub value: Option<SecretString>,
-    /// A file that holds the token.
+    /// A file that holds the token; it is read again when its content changes.
     pub value_file: Option<PathBuf>,
 }
 
@@ -91,7 +91,7 @@ pub struct HeaderSettings {
     pub prefix: String,
     /// The secret, or `value_file`.
     pub value: Option<SecretString>,
-    /// A file that holds the secret.
+    /// A file that holds the secret; it is read again when its content changes.
     pub value_file: Option<PathBuf>,
 }
 
@@ -104,7 +104,7 @@ pub struct OAuthSettings {
     pub client_id: String,
     /// The secret, or `client_secret_file`.
     pub client_secret: Option<SecretString>,
-    /// A file that holds the secret.
+    /// A file that holds the secret; it is read again when its content changes.
     pub client_secret_file: Option<PathBuf>,
     /// What the token is asked for, if the product wants to know. Default none.
     pub scope: Option<String>,

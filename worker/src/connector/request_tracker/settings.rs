@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use reqwest::header::AUTHORIZATION;
 use secrecy::SecretString;
 use serde::Deserialize;
-use shared::settings::{SettingsError, list, secret};
+use shared::settings::{SettingsError, list};
 use url::Url;
 
-use super::super::http::{BasicSettings, Credentials, Fixed, base_url};
+use super::super::http::{BasicSettings, Credentials, Fixed, Secret, base_url};
 use super::query::{FieldName, quoted};
 use super::record::Statuses;
 
@@ -60,7 +61,7 @@ pub struct AuthSettings {
 pub struct TokenSettings {
     /// The token, or `value_file`.
     pub value: Option<SecretString>,
-    /// A file that holds the token.
+    /// A file that holds the token; it is read again when its content changes.
     pub value_file: Option<PathBuf>,
 }
 
@@ -123,8 +124,8 @@ impl AuthSettings {
         match (self.token, self.basic) {
             (Some(token), None) => {
                 let name = format!("{name}.token.value");
-                let value = secret(&name, token.value, token.value_file)?;
-                Ok(Credentials::Fixed(Fixed::token(&name, "token", &value)?))
+                let value = Secret::new(&name, token.value, token.value_file)?;
+                Ok(Credentials::Fixed(Fixed::prefixed(AUTHORIZATION, "token ", value)?))
             }
             (None, Some(basic)) => basic.check(&format!("{name}.basic")),
             (None, None) | (Some(_), Some(_)) => {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use shared::settings::{SettingsError, list, secret};
+use shared::settings::{SettingsError, list};
 use url::Url;
 
-use super::super::http::{BasicSettings, ClientCredentials, Credentials, base_url};
+use super::super::http::{BasicSettings, ClientCredentials, Credentials, Secret, base_url};
 use super::query::{Identifier, QueryValue};
 
 /// One ServiceNow instance.
@@ -55,7 +55,7 @@ pub struct OAuthSettings {
     pub client_id: String,
     /// The secret, or `client_secret_file`.
     pub client_secret: Option<SecretString>,
-    /// A file that holds the secret.
+    /// A file that holds the secret; it is read again when its content changes.
     pub client_secret_file: Option<PathBuf>,
     /// Where tokens are issued, below `base_url`. Default `/oauth_token.do`.
     #[serde(default = "oauth_token_do")]
@@ -150,7 +150,7 @@ impl AuthSettings {
         match (self.oauth, self.basic) {
             (Some(oauth), None) => {
                 let name = format!("{name}.oauth.client_secret");
-                let client_secret = secret(&name, oauth.client_secret, oauth.client_secret_file)?;
+                let client_secret = Secret::new(&name, oauth.client_secret, oauth.client_secret_file)?;
                 let mut token_url = base_url.clone();
                 let path = format!(
                     "{}/{}",
