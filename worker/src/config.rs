@@ -13,7 +13,7 @@ use shared::settings::{self, SettingsError};
 use shared::telemetry::LogSettings;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::connector::{Connector, ConnectorSettings};
+use crate::connector::{CallSettings, Connector, ConnectorSettings, TlsSettings};
 use crate::policy::{Route, RouteSettings};
 use crate::sync::binding::{CiSettings, Strategies};
 
@@ -197,6 +197,8 @@ struct RawTarget {
     request_deadline: Duration,
     connector: ConnectorSettings,
     #[serde(default)]
+    tls: TlsSettings,
+    #[serde(default)]
     ci: CiSettings,
 }
 
@@ -288,7 +290,9 @@ fn checked_target(name: &str, raw: RawTarget, lease: Duration) -> Result<Target,
         lease >= raw.request_deadline.saturating_mul(CALLS_PER_LEASE),
         &format!("sync.lease must be at least {CALLS_PER_LEASE} times {key}.request_deadline"),
     )?;
-    let connector = raw.connector.connect(&format!("{key}.connector"), raw.request_deadline)?;
+    let authorities = raw.tls.check(&format!("{key}.tls"))?;
+    let calls = CallSettings { deadline: raw.request_deadline, authorities };
+    let connector = raw.connector.connect(&format!("{key}.connector"), &calls)?;
     let ci = raw.ci.check(&format!("{key}.ci"))?;
     Ok(Target { connector, ci, concurrency: raw.concurrency, request_deadline: raw.request_deadline })
 }
@@ -363,6 +367,7 @@ mod tests {
             ("dead_letters.max_waiting = 0", "dead_letters.max_waiting"),
             ("targets.snow.ci.strategies = [\"host\"]", "targets.snow.ci.strategies"),
             ("route.correlation_key = \" \"", "route.correlation_key"),
+            ("targets.snow.tls.ca_file = \"/nowhere\"", "targets.snow.tls.ca_file: /nowhere: cannot be read"),
         ];
         for (line, key) in cases {
             let error = refusal(&format!("{line}\n{NEEDED}"));

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use shared::settings::SettingsError;
 
-pub use self::http::BasicSettings;
+pub use self::http::{Authorities, BasicSettings, CallSettings, TlsSettings};
 
 mod http;
 pub mod http_api;
@@ -30,24 +30,24 @@ pub struct ConnectorSettings {
 }
 
 impl ConnectorSettings {
-    /// Makes the connector; `deadline` bounds each of its calls.
+    /// Makes the connector, which calls as told.
     ///
     /// # Errors
     /// When a setting cannot be used; the message names the key under `name`.
-    pub fn connect(self, name: &str, deadline: Duration) -> Result<Arc<dyn Connector>, SettingsError> {
+    pub fn connect(self, name: &str, calls: &CallSettings) -> Result<Arc<dyn Connector>, SettingsError> {
         let mut given: Vec<Arc<dyn Connector>> = Vec::new();
         if let Some(settings) = self.http_api {
-            given.push(Arc::new(http_api::HttpApi::new(&format!("{name}.http_api"), settings, deadline)?));
+            given.push(Arc::new(http_api::HttpApi::new(&format!("{name}.http_api"), settings, calls)?));
         }
         if let Some(settings) = self.request_tracker {
             let name = format!("{name}.request_tracker");
-            given.push(Arc::new(request_tracker::RequestTracker::new(&name, settings, deadline)?));
+            given.push(Arc::new(request_tracker::RequestTracker::new(&name, settings, calls)?));
         }
         if let Some(settings) = self.servicenow {
             given.push(Arc::new(servicenow::ServiceNow::new(
                 &format!("{name}.servicenow"),
                 settings,
-                deadline,
+                calls,
             )?));
         }
         match (given.pop(), given.is_empty()) {

@@ -16,7 +16,15 @@ async fn simulator() -> Running {
 
 /// The command, with two targets on the simulator and further settings.
 async fn check_target(simulator: &Running, settings: &str, arguments: &[&str]) -> Output {
-    let base = simulator.base_url();
+    check_target_at(&simulator.base_url(), settings, arguments, &[]).await
+}
+
+async fn check_target_at(
+    base: &str,
+    settings: &str,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Output {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write!(
         file,
@@ -37,7 +45,8 @@ async fn check_target(simulator: &Running, settings: &str, arguments: &[&str]) -
     )
     .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
-    command.arg("--config").arg(file.path()).arg("check-target").args(arguments).output().await.unwrap()
+    command.arg("--config").arg(file.path()).arg("check-target").args(arguments);
+    command.envs(variables.iter().copied()).output().await.unwrap()
 }
 
 fn json(output: &Output) -> Value {
@@ -102,4 +111,20 @@ async fn a_target_that_cannot_be_asked_and_one_that_does_not_exist_are_failures(
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("[targets.NAME]; there are: rt, snow"), "{told}");
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_used_and_left_out_as_it_says() {
+    let simulator = simulator().await;
+    let allowed = ("SECURE_EXPORT__TARGETS__SNOW__CONNECTOR__SERVICENOW__DANGER_ALLOW_HTTP", "true");
+    let allowed_too = ("SECURE_EXPORT__TARGETS__RT__CONNECTOR__REQUEST_TRACKER__DANGER_ALLOW_HTTP", "true");
+    let address = simulator.base_url();
+    let proxy = ("HTTP_PROXY", &*address);
+    // No name server knows this host: only the proxy can.
+    for (exempt, is_success) in [("", true), ("itsm.invalid", false)] {
+        let variables = [allowed, allowed_too, proxy, ("NO_PROXY", exempt)];
+        let output = check_target_at("http://itsm.invalid", "", &["snow"], &variables).await;
+        assert_eq!(output.status.success(), is_success, "{output:?}");
+    }
+    assert!(simulator.servicenow().calls().total > 0);
 }

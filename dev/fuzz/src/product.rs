@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use worker::connector::Connector;
 use worker::connector::servicenow::ServiceNow;
+use worker::connector::{CallSettings, Connector};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
@@ -51,7 +51,8 @@ impl Product {
             "auth": { "basic": { "username": "fuzz", "password": "fuzz" } },
         });
         let settings = serde_json::from_value(settings).expect("settings of the connector");
-        let connector = ServiceNow::new("fuzz", settings, DEADLINE).expect("a connector");
+        let connector =
+            ServiceNow::new("fuzz", settings, &CallSettings::within(DEADLINE)).expect("a connector");
         Self { runtime, listener, connector }
     }
 

@@ -19,6 +19,7 @@ pub(crate) use self::credentials::{ClientCredentials, Credentials, Fixed};
 use self::deadline::Deadline;
 pub(crate) use self::outcome::{MAX_REASON_CHARS, Purpose};
 pub(crate) use self::secret::Secret;
+pub use self::tls::{Authorities, TlsSettings};
 use super::{ConnectorError, text};
 
 mod address;
@@ -26,6 +27,7 @@ mod credentials;
 mod deadline;
 mod outcome;
 mod secret;
+mod tls;
 
 /// Larger than any answer that a connector asks for; the rest is somebody else's page.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -38,6 +40,22 @@ const USER_AGENT: &str = concat!("secure-export/", env!("CARGO_PKG_VERSION"));
 
 /// What the product says in the body of a refusal, if it is in its own words.
 pub(crate) type Explain = dyn Fn(&[u8]) -> Option<String> + Send + Sync;
+
+/// How the calls of one target are made, whatever its product.
+#[derive(Debug, Clone)]
+pub struct CallSettings {
+    /// Each act ends within it, tokens and retries included.
+    pub deadline: Duration,
+    pub authorities: Authorities,
+}
+
+impl CallSettings {
+    /// Calls that believe the authorities of this machine.
+    #[must_use]
+    pub fn within(deadline: Duration) -> Self {
+        Self { deadline, authorities: Authorities::default() }
+    }
+}
 
 /// One request to a product's API.
 #[derive(Debug)]
@@ -65,17 +83,16 @@ pub(crate) struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client each of whose acts ends within `deadline`, tokens and retries included.
-    ///
     /// # Errors
     /// When the TLS set-up of this machine cannot be used.
     pub(crate) fn new(
         credentials: Credentials,
-        deadline: Duration,
+        calls: &CallSettings,
         explain: impl Fn(&[u8]) -> Option<String> + Send + Sync + 'static,
     ) -> Result<Self, SettingsError> {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
-        Ok(Self { wire: Wire::new(deadline)?, credentials, headers, deadline, explain: Box::new(explain) })
+        let (wire, deadline) = (Wire::new(calls)?, calls.deadline);
+        Ok(Self { wire, credentials, headers, deadline, explain: Box::new(explain) })
     }
 
     /// Sends these with every call, in place of others of their names.
@@ -138,13 +155,14 @@ struct Wire {
 }
 
 impl Wire {
-    fn new(deadline: Duration) -> Result<Self, SettingsError> {
+    fn new(calls: &CallSettings) -> Result<Self, SettingsError> {
         // Without a cookie store: a session cookie would pin every worker to one node of the product.
         let client = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
             .referer(false)
-            .connect_timeout(MAX_CONNECT.min(deadline / 2))
+            .connect_timeout(MAX_CONNECT.min(calls.deadline / 2))
+            .tls_certs_merge(calls.authorities.certificates())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_MAX_IDLE)
             .build()
@@ -206,7 +224,12 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, String> {
 fn unanswered(purpose: Purpose, error: &reqwest::Error) -> ConnectorError {
     if error.is_connect() || error.is_builder() {
         // Name resolution, connection or handshake failed: not a byte of the request has left.
-        return ConnectorError::Unavailable(cause(error));
+        let remedy = if tls::is_unknown_authority(error) {
+            ": if its certificate is of an authority of your own, give that in tls.ca_file of the target"
+        } else {
+            ""
+        };
+        return ConnectorError::Unavailable(format!("{}{remedy}", cause(error)));
     }
     purpose.unanswered(cause(error))
 }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -23,8 +22,8 @@ use self::request::{Id, Request};
 use self::template::Values;
 use super::http::{Act, HttpClient, Purpose};
 use super::{
-    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Verdict, WorkItem,
-    WorkItemState, text,
+    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Verdict,
+    WorkItem, WorkItemState, text,
 };
 
 mod answer;
@@ -40,15 +39,15 @@ pub struct HttpApi {
 }
 
 impl HttpApi {
-    /// The product that `settings` describe; `name` is their path, and `deadline` bounds each act.
+    /// The product that `settings` describe; `name` is their path.
     ///
     /// # Errors
     /// When a setting cannot be used; the message names its key under `name`.
-    pub fn new(name: &str, settings: HttpApiSettings, deadline: Duration) -> Result<Self, SettingsError> {
+    pub fn new(name: &str, settings: HttpApiSettings, calls: &CallSettings) -> Result<Self, SettingsError> {
         let (interface, credentials) = settings.check(name)?;
         let interface = Arc::new(interface);
         let explaining = Arc::clone(&interface);
-        let http = HttpClient::new(credentials, deadline, move |body| explaining.verdicts.explain(body))?
+        let http = HttpClient::new(credentials, calls, move |body| explaining.verdicts.explain(body))?
             .with_headers(interface.headers.clone());
         Ok(Self { http, interface })
     }

@@ -5,7 +5,6 @@
 //! the user's language. So whatever matters is read back.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, json};
@@ -19,8 +18,8 @@ use self::settings::Desk;
 use self::visit::Visit;
 use super::http::HttpClient;
 use super::{
-    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Presets, WorkItem,
-    WorkItemState, text,
+    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Presets,
+    WorkItem, WorkItemState, text,
 };
 
 mod ci;
@@ -41,17 +40,17 @@ pub struct RequestTracker {
 }
 
 impl RequestTracker {
-    /// The Request Tracker that `settings` describe; `name` is their path, and `deadline` bounds each call.
+    /// The Request Tracker that `settings` describe; `name` is their path.
     ///
     /// # Errors
     /// When a setting cannot be used; the message names its key under `name`.
     pub fn new(
         name: &str,
         settings: RequestTrackerSettings,
-        deadline: Duration,
+        calls: &CallSettings,
     ) -> Result<Self, SettingsError> {
         let (desk, credentials) = settings.check(name)?;
-        let http = HttpClient::new(credentials, deadline, record::explain)?;
+        let http = HttpClient::new(credentials, calls, record::explain)?;
         Ok(Self { http, desk, keeps_the_key: AtomicBool::new(false) })
     }
 

@@ -3,8 +3,6 @@
 //! The instance answers a search for a column that it does not have with every row there is, so no record is
 //! believed before its own columns say that it is the one that was looked for.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -20,8 +18,8 @@ use self::record::{Row, WORK_ITEM};
 use self::settings::Instance;
 use super::http::{Body, Call, HttpClient, Purpose};
 use super::{
-    Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Presets, WorkItem,
-    WorkItemState, text,
+    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Presets,
+    WorkItem, WorkItemState, text,
 };
 
 mod ci;
@@ -44,13 +42,17 @@ pub struct ServiceNow {
 }
 
 impl ServiceNow {
-    /// The instance that `settings` describe; `name` is their path, and `deadline` bounds each call.
+    /// The instance that `settings` describe; `name` is their path.
     ///
     /// # Errors
     /// When a setting cannot be used; the message names its key under `name`.
-    pub fn new(name: &str, settings: ServiceNowSettings, deadline: Duration) -> Result<Self, SettingsError> {
+    pub fn new(
+        name: &str,
+        settings: ServiceNowSettings,
+        calls: &CallSettings,
+    ) -> Result<Self, SettingsError> {
         let (instance, credentials) = settings.check(name)?;
-        Ok(Self { http: HttpClient::new(credentials, deadline, record::explain)?, instance })
+        Ok(Self { http: HttpClient::new(credentials, calls, record::explain)?, instance })
     }
 
     /// At most `limit` rows of a table, which need not match: the caller verifies them.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use itsm_simulator::help_desk::{CiSeed, HelpDesk, PersonalChange, Switches, Ticket};
 use itsm_simulator::{Effect, Fault, ItsmSimulator, Running, Settings};
-use worker::connector::{Connector, ConnectorSettings, WorkItem};
+use worker::connector::{CallSettings, Connector, ConnectorSettings, WorkItem};
 
 use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, fault};
 
@@ -97,7 +97,7 @@ fn connect(example: &str, base_url: &str) -> Arc<dyn Connector> {
     assert!(header.remove("value_file").is_some());
     header.insert("value".to_owned(), "secure-export".into());
     let settings: ConnectorSettings = target["connector"].clone().try_into().unwrap();
-    settings.connect(&format!("targets.{name}.connector"), DEADLINE).unwrap()
+    settings.connect(&format!("targets.{name}.connector"), &CallSettings::within(DEADLINE)).unwrap()
 }
 
 #[async_trait]

@@ -10,7 +10,7 @@ use stack::testing::TestRequestTracker;
 use url::Url;
 use uuid::Uuid;
 use worker::connector::request_tracker::{RequestTracker, RequestTrackerSettings};
-use worker::connector::{Connector, ConnectorError, WorkItem};
+use worker::connector::{CallSettings, Connector, ConnectorError, WorkItem};
 use worker::sync::self_test::unusable;
 
 use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, draft};
@@ -37,7 +37,8 @@ impl RealDesk {
 
 /// A connector for one of the users.
 fn connector(tracker: &TestRequestTracker, token: &str, deadline: Duration) -> RequestTracker {
-    RequestTracker::new("desk", settings(&tracker.access().base_url, token), deadline).unwrap()
+    RequestTracker::new("desk", settings(&tracker.access().base_url, token), &CallSettings::within(deadline))
+        .unwrap()
 }
 
 fn settings(base_url: &str, token: &str) -> RequestTrackerSettings {
@@ -124,7 +125,7 @@ async fn a_ticket_whose_creation_was_not_answered_is_found_again() {
     let url: Url = tracker.access().base_url.parse().unwrap();
     let proxy = Proxy::start(([127, 0, 0, 1], url.port().unwrap()).into()).await.unwrap();
     let through = settings(&format!("http://{}", proxy.address()), &tracker.access().token);
-    let connector = RequestTracker::new("desk", through, SHORT_DEADLINE).unwrap();
+    let connector = RequestTracker::new("desk", through, &CallSettings::within(SHORT_DEADLINE)).unwrap();
     let key = format!("sx1-{}", Uuid::now_v7());
     proxy.hold_answers();
     let error = connector.create(&draft(&key)).await.unwrap_err();

@@ -7,7 +7,7 @@ use itsm_simulator::request_tracker::{CiSeed, Happening, Link, PersonalChange, R
 use itsm_simulator::{Effect, Fault, ItsmSimulator, Running, Settings};
 use serde_json::json;
 use worker::connector::request_tracker::{RequestTracker, RequestTrackerSettings};
-use worker::connector::{Connector, Finding, Presets, Verdict, WorkItem};
+use worker::connector::{CallSettings, Connector, Finding, Presets, Verdict, WorkItem};
 use worker::sync::self_test::unusable;
 
 use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, fault};
@@ -33,7 +33,7 @@ impl RequestTrackerDesk {
             "ci": {"catalog": "Azure CIs"},
         }))
         .unwrap();
-        let connector = RequestTracker::new("desk", settings, DEADLINE).unwrap();
+        let connector = RequestTracker::new("desk", settings, &CallSettings::within(DEADLINE)).unwrap();
         Self { simulator, connector }
     }
 
@@ -136,7 +136,7 @@ async fn a_catalog_that_is_not_there_limits_the_target_and_does_not_end_its_work
 #[tokio::test]
 async fn custom_fields_and_a_default_item_that_are_not_there_are_found_without_a_ticket() {
     let desk = RequestTrackerDesk::open().await;
-    let asset = desk.seed_ci("web-07", "").await;
+    let asset = desk.seed_ci("web-07", "").await.unwrap();
     let presets = |fields: &[&str], ci: &str| Presets {
         fields: fields.iter().map(|field| (*field).to_owned()).collect(),
         ci: Some(ci.to_owned()),

@@ -8,7 +8,7 @@ use itsm_simulator::servicenow::{CiSeed, PersonalChange, Switches, Ticket};
 use itsm_simulator::{Effect, Fault, ItsmSimulator, Running, Settings};
 use serde_json::json;
 use worker::connector::servicenow::{ServiceNow, ServiceNowSettings};
-use worker::connector::{Connector, WorkItem};
+use worker::connector::{CallSettings, Connector, WorkItem};
 
 use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, fault};
 
@@ -27,7 +27,7 @@ impl ServiceNowDesk {
             "auth": {"oauth": {"client_id": "secure-export", "client_secret": "secure-export"}},
         }))
         .unwrap();
-        let connector = ServiceNow::new("desk", settings, DEADLINE).unwrap();
+        let connector = ServiceNow::new("desk", settings, &CallSettings::within(DEADLINE)).unwrap();
         Self { simulator, connector }
     }
 

@@ -7,7 +7,7 @@ use itsm_simulator::servicenow::{CiSeed, PersonalChange, ServiceNow as Instance,
 use itsm_simulator::{Effect, Fault, ItsmSimulator, Running, Settings};
 use serde_json::{Value, json};
 use worker::connector::servicenow::{ServiceNow, ServiceNowSettings};
-use worker::connector::{Change, Connector, Draft, WorkItem};
+use worker::connector::{CallSettings, Change, Connector, Draft, WorkItem};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -101,5 +101,5 @@ fn connect(simulator: &Running, changes: &Value) -> ServiceNow {
         settings[key] = value.clone();
     }
     let settings: ServiceNowSettings = serde_json::from_value(settings).unwrap();
-    ServiceNow::new("targets.desk.connector.servicenow", settings, DEADLINE).unwrap()
+    ServiceNow::new("targets.desk.connector.servicenow", settings, &CallSettings::within(DEADLINE)).unwrap()
 }

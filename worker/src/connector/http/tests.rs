@@ -7,6 +7,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::*;
 
 mod rotation;
+mod tls;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -17,7 +18,10 @@ fn install_tls() {
 
 fn client(credentials: Credentials, deadline: Duration) -> HttpClient {
     install_tls();
-    HttpClient::new(credentials, deadline, |body| String::from_utf8(body.to_vec()).ok()).unwrap()
+    HttpClient::new(credentials, &CallSettings::within(deadline), |body| {
+        String::from_utf8(body.to_vec()).ok()
+    })
+    .unwrap()
 }
 
 fn basic() -> Credentials {
