@@ -70,6 +70,7 @@ impl Report {
     pub(crate) fn is_good(&self) -> bool {
         self.findings.is_empty()
             && self.dead_letters == 0
+            && self.poisoned >= self.faults.get("poison").map_or(0, |poison| poison.applied)
             && self.settled_after_s.is_some()
             && self.settled_again_after_s.is_some()
             && self.counts.acknowledged > 0
@@ -192,6 +193,7 @@ mod tests {
         assert!(good().is_good());
         let finding = Finding { subject: 1, target: None, verdict: Verdict::Lost, why: String::new() };
         let rare = [("kill_worker".to_owned(), Tried { planned: 3, applied: 1 })];
+        let poison = [("poison".to_owned(), Tried { planned: 1, applied: 1 })];
         for bad in [
             Report { findings: vec![finding], ..good() },
             Report { dead_letters: 1, ..good() },
@@ -199,6 +201,7 @@ mod tests {
             Report { settled_again_after_s: None, ..good() },
             Report { counts: Counts::default(), ..good() },
             Report { faults: rare.into(), ..good() },
+            Report { faults: poison.into(), ..good() },
         ] {
             assert!(!bad.is_good(), "{bad}");
         }

@@ -167,9 +167,7 @@ impl Attack<'_> {
         findings.extend(in_the_end);
         findings.sort();
         findings.dedup();
-        let dead = evidence::dead_letters(&description.amqp_url, &description.database_url).await?;
-        let (poison, others): (Vec<_>, Vec<_>) = dead.into_iter().partition(|body| faults::is_poison(body));
-        let poisoned = poison.into_iter().collect::<BTreeSet<_>>().len();
+        let (poisoned, others) = self.dead_letters(applied.get(&Kind::Poison).copied().unwrap_or(0)).await?;
         let report = Report {
             seed: self.seed,
             minutes: self.arguments.minutes,
@@ -183,7 +181,7 @@ impl Attack<'_> {
                 .collect(),
             last_words,
             findings,
-            dead_letters: others.len(),
+            dead_letters: others,
             poisoned,
             restarts: self.world.restarts(),
             faults: self.tried(&applied),
@@ -231,6 +229,21 @@ impl Attack<'_> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok((None, left))
+    }
+
+    /// How many messages of ours that are no alerts are dead letters, and how many others. A worker may keep one of ours
+    /// for a while, until the broker takes it.
+    async fn dead_letters(&self, poison: usize) -> anyhow::Result<(usize, usize)> {
+        let (description, begin) = (self.world.description(), Instant::now());
+        loop {
+            let dead = evidence::dead_letters(&description.amqp_url, &description.database_url).await?;
+            let (ours, others): (Vec<_>, Vec<_>) = dead.into_iter().partition(|body| faults::is_poison(body));
+            let ours = ours.into_iter().collect::<BTreeSet<_>>().len();
+            if ours >= poison || begin.elapsed() > SETTLE_LIMIT {
+                return Ok((ours, others.len()));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     fn tried(&self, applied: &Applied) -> BTreeMap<String, Tried> {
