@@ -103,6 +103,7 @@ impl Application {
         let sweep = Sweep {
             ledger: ledger.clone(),
             settings: config.sweep,
+            look_again: config.sync.look_again,
             metrics: sync_metrics,
             dead_letters: dead_letter_metrics.clone(),
             bells: bells.clone(),

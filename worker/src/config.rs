@@ -16,6 +16,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::connector::{CallSettings, Connector, ConnectorSettings, TlsSettings};
 use crate::policy::{Route, RouteSettings};
 use crate::sync::binding::{CiSettings, Strategies};
+use crate::sync::pace::LookAgainSettings;
 
 mod limits;
 
@@ -83,6 +84,7 @@ pub struct SyncSettings {
     pub drain: Duration,
     pub retry: RetrySettings,
     pub double_check: DoubleCheckSettings,
+    pub look_again: LookAgainSettings,
     pub ci_cache: CiCacheSettings,
 }
 

@@ -9,9 +9,11 @@ use shared::settings::SettingsError;
 
 pub mod ci;
 pub mod correlate;
+pub mod people;
 pub mod template;
 pub mod view;
 
+use people::{People, PeopleSettings};
 use template::{Template, Templates};
 
 /// Section `[route]`, as written: which target gets the alerts, and as what.
@@ -27,6 +29,8 @@ pub struct RouteSettings {
     #[serde(with = "shared::settings::duration")]
     pub reopen_window: Duration,
     pub already_resolved: AlreadyResolved,
+    pub people: PeopleSettings,
+    pub bind: BindTexts,
     pub open: OpenTexts,
     pub update: ChangeTexts,
     pub resolve: ChangeTexts,
@@ -54,6 +58,13 @@ pub struct OpenTexts {
     /// Further fields by the ITSM's own names; the values are templates.
     #[serde(default)]
     pub fields: BTreeMap<String, String>,
+}
+
+/// Template of what a ticket says when its configuration item is bound after it was made.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BindTexts {
+    pub note: String,
 }
 
 /// Templates of a change to a ticket.
@@ -95,6 +106,7 @@ pub struct Route {
     pub targets: Vec<String>,
     pub reopen_window: Duration,
     pub already_resolved: AlreadyResolved,
+    pub people: People,
     pub templates: Templates,
     severity: SeverityWeights,
 }
@@ -137,6 +149,7 @@ impl TryFrom<RouteSettings> for Route {
             targets,
             reopen_window: raw.reopen_window,
             already_resolved: raw.already_resolved,
+            people: People { closed: raw.people.closed, resolved: raw.people.resolved },
             templates,
             severity: raw.severity,
         })
@@ -150,6 +163,8 @@ impl RouteSettings {
             (Template::CorrelationKey, self.correlation_key.as_str()),
             (Template::Summary, &self.open.summary),
             (Template::Description, &self.open.description),
+            (Template::StillFires, &self.people.note),
+            (Template::Bound, &self.bind.note),
         ];
         for (transition, note, fields) in [
             (template::Transition::Open, &self.open.note, &self.open.fields),

@@ -14,6 +14,7 @@ pub mod alerts;
 pub mod claims;
 pub mod dead_letters;
 pub mod listing;
+pub mod looks;
 pub mod outcomes;
 pub mod retention;
 pub mod targets;

@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::SweepSettings;
 use crate::metrics::{DeadLetterMetrics, SyncMetrics};
-use crate::store::{Ledger, dead_letters, listing, retention, targets};
+use crate::store::{Ledger, dead_letters, listing, looks, retention, targets};
+use crate::sync::pace::{self, LookAgainSettings};
 
 /// Everything that the sweep works with.
 pub struct Sweep {
     pub ledger: Ledger,
     pub settings: SweepSettings,
+    pub look_again: LookAgainSettings,
     pub metrics: SyncMetrics,
     pub dead_letters: DeadLetterMetrics,
     pub bells: BTreeMap<String, Arc<Notify>>,
@@ -59,10 +61,28 @@ impl Sweep {
                 "{repaired} tickets were not as wanted and nobody was to act; they are due now"
             );
         }
-        if repaired + retention::double_check(connection).await? > 0 {
+        if repaired + retention::double_check(&mut *connection).await? > 0 {
             self.bells.values().for_each(|bell| bell.notify_one());
         }
+        if !self.look_again.every.is_zero() {
+            for target in self.bells.keys() {
+                self.plan_looks(connection, target).await?;
+            }
+        }
         Ok(())
+    }
+
+    /// Has open tickets looked at that nobody has looked at for long: people may have ended them, and what the CMDB
+    /// lacked may be there.
+    async fn plan_looks(&self, connection: &mut PgConnection, target: &str) -> Result<(), sqlx::Error> {
+        let LookAgainSettings { every, per_minute } = self.look_again;
+        let mut transaction = connection.begin().await?;
+        let slots = pace::slots(&looks::lock_plan(&mut transaction, target).await?, per_minute);
+        let taken = looks::plan(&mut transaction, target, every, &slots).await?;
+        if let Some(last) = slots.iter().take(taken).next_back() {
+            looks::planned_until(&mut transaction, target, pace::until(*last, per_minute)).await?;
+        }
+        transaction.commit().await
     }
 
     /// A few rows at a time, so that nobody waits, until there are no more.

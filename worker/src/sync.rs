@@ -23,6 +23,7 @@ use crate::store::claims::{Claim, Terms, claim_due};
 pub mod binding;
 pub mod ci;
 pub mod doubles;
+pub mod pace;
 pub mod pass;
 pub mod plan;
 pub mod recorder;

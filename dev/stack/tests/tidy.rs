@@ -52,6 +52,7 @@ fn what_decides_neither_waits_nor_asks_for_the_time() {
         "worker/src/reconcile",
         "worker/src/policy",
         "worker/src/sync/doubles.rs",
+        "worker/src/sync/pace.rs",
         "worker/src/sync/plan.rs",
         "worker/src/sync/retry.rs",
     ]);

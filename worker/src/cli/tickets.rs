@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::output::{Format, answer, answer_json, printable, second};
 use crate::config::Config;
 use crate::store;
-use crate::store::listing::{self, AlertLine, AttemptLine, Filter, TicketLine};
+use crate::store::listing::{self, AlertLine, AttemptLine, CiFilter, Filter, TicketLine};
 
 const MAX_RETRIES_AT_ONCE: u32 = 10_000;
 
@@ -20,15 +20,18 @@ const MAX_RETRIES_AT_ONCE: u32 = 10_000;
 pub(super) enum Command {
     /// List tickets, the newest first.
     List {
-        /// Only these: pending, open, resolved, closed, parked, not_needed or ended.
-        #[arg(long, value_parser = ["pending", "open", "resolved", "closed", "parked", "not_needed", "ended"])]
+        /// Only these: pending, open, resolved, closed, left, parked, not_needed or ended.
+        #[arg(long, value_parser = ["pending", "open", "resolved", "closed", "left", "parked", "not_needed", "ended"])]
         state: Option<String>,
         /// Only those of this target.
         #[arg(long)]
         target: Option<String>,
         /// List alerts that have no ticket instead, with the reason.
-        #[arg(long, conflicts_with_all = ["state", "target"])]
+        #[arg(long, conflicts_with_all = ["state", "target", "without_ci"])]
         none: bool,
+        /// List only open tickets without a configuration item, with the reason.
+        #[arg(long)]
+        without_ci: bool,
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
@@ -52,8 +55,9 @@ pub(super) async fn run(config: &Config, command: Command, format: Format) -> an
     let pool = store::pool(&config.database).context("database.url cannot be read")?;
     match command {
         Command::List { none: true, limit, .. } => list_without(&pool, limit, format).await,
-        Command::List { state, target, limit, none: false } => {
-            list(&pool, &Filter { state, target, ticket_id: None, limit }, format).await
+        Command::List { state, target, without_ci, limit, none: false } => {
+            let ci = if without_ci { CiFilter::Missing } else { CiFilter::Any };
+            list(&pool, &Filter { state, target, ci, ticket_id: None, limit }, format).await
         }
         Command::Show { ticket } => show(&pool, &ticket, format).await,
         Command::Retry { ticket: Some(ticket), .. } => {
@@ -76,9 +80,17 @@ async fn list(pool: &PgPool, filter: &Filter, format: Format) -> anyhow::Result<
         answer_json(&tickets)?;
         return Ok(ExitCode::SUCCESS);
     }
-    answer(&format!("{:<14} {:<11} {:<20} {:<20} {:<16} RULE", "NUMBER", "STATE", "FIRED", "CI", "TARGET"))?;
-    for ticket in &tickets {
-        answer(&line(ticket))?;
+    match filter.ci {
+        CiFilter::Any => {
+            let columns = ["NUMBER", "STATE", "FIRED", "CI", "TARGET"];
+            let [number, state, fired, ci, target] = columns;
+            answer(&format!("{number:<14} {state:<11} {fired:<20} {ci:<20} {target:<16} RULE"))?;
+            tickets.iter().try_for_each(|ticket| answer(&line(ticket)))?;
+        }
+        CiFilter::Missing => {
+            answer(&format!("{:<14} {:<20} {:<16} WHY", "NUMBER", "FIRED", "TARGET"))?;
+            tickets.iter().try_for_each(|ticket| answer(&line_without_ci(ticket)))?;
+        }
     }
     if tickets.len() >= usize::try_from(filter.limit)? {
         answer("… there may be more: raise --limit")?;
@@ -132,8 +144,21 @@ async fn retry(pool: &PgPool, tickets: &[Uuid], format: Format) -> anyhow::Resul
     Ok(ExitCode::SUCCESS)
 }
 
+fn line_without_ci(ticket: &TicketLine) -> String {
+    format!(
+        "{:<14} {:<20} {:<16} {}",
+        text(&ticket.number),
+        fired(ticket.fired_at.to_jiff()),
+        ticket.target,
+        text(&ticket.ci_missing)
+    )
+}
+
+fn text(text: &Option<String>) -> String {
+    printable(text.as_deref().unwrap_or("-"))
+}
+
 fn line(ticket: &TicketLine) -> String {
-    let text = |text: &Option<String>| printable(text.as_deref().unwrap_or("-"));
     let reason = ticket.reason.as_deref().map(|reason| format!("  ({})", printable(reason)));
     format!(
         "{:<14} {:<11} {:<20} {:<20} {:<16} {}{}",

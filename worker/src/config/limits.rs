@@ -18,11 +18,14 @@ const LONGEST_LINGER: Duration = Duration::from_secs(60);
 /// One connection listens for due tickets, so there must be another. A pool has room for all of them from the start.
 const CONNECTIONS: RangeInclusive<u32> = 2..=1000;
 const CONCURRENCY: RangeInclusive<usize> = 1..=4096;
+/// A hundred looks a second are more than any ITSM should bear for it.
+const LOOKS_PER_MINUTE: RangeInclusive<u32> = 1..=6000;
 
 /// Checks each setting by itself.
 pub(super) fn check(raw: &RawConfig) -> Result<(), SettingsError> {
     let RawConfig { database, intake, sync, sweep, dead_letters, route, .. } = raw;
     number("database.max_connections", database.max_connections, &CONNECTIONS)?;
+    number("sync.look_again.per_minute", sync.look_again.per_minute, &LOOKS_PER_MINUTE)?;
     number("intake.prefetch", intake.prefetch, &(1..=u16::MAX))?;
     number("intake.batch", intake.batch, &(1..=usize::from(u16::MAX)))?;
     for (key, wait) in [
@@ -46,6 +49,7 @@ pub(super) fn check(raw: &RawConfig) -> Result<(), SettingsError> {
         ("sync.retry.give_up_after", sync.retry.give_up_after),
         ("sync.retry.unauthorized_pause", sync.retry.unauthorized_pause),
         ("sync.retry.max_rest", sync.retry.max_rest),
+        ("sync.look_again.every", sync.look_again.every),
         ("sync.ci_cache.found", sync.ci_cache.found),
         ("sync.ci_cache.missing", sync.ci_cache.missing),
         ("sweep.forget_every", sweep.forget_every),
@@ -123,6 +127,8 @@ mod tests {
             ("sync.retry.max_rest", "'0s'", "'87601h'", "0s to 87600h"),
             ("sync.double_check.after", "'1ms'", "'0s'", "1ms to 87600h"),
             ("sync.double_check.until", "'87600h'", "'87601h'", "1ms to 87600h"),
+            ("sync.look_again.every", "'0s'", "'87601h'", "0s to 87600h"),
+            ("sync.look_again.per_minute", "6000", "0", "1 to 6000"),
             ("sync.ci_cache.found", "'0s'", "'87601h'", "0s to 87600h"),
             ("sync.ci_cache.missing", "'0s'", "'87601h'", "0s to 87600h"),
             ("sweep.interval", "'1ms'", "'0s'", "1ms to 87600h"),

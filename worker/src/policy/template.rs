@@ -34,6 +34,10 @@ pub enum Template {
     Summary,
     Description,
     Note(Transition),
+    /// The note of a ticket that is reopened although people resolved it.
+    StillFires,
+    /// The note of a ticket whose configuration item is bound only now.
+    Bound,
     Field(Transition, String),
 }
 
@@ -67,6 +71,8 @@ impl Template {
             Self::Summary => "route.open.summary".to_owned(),
             Self::Description => "route.open.description".to_owned(),
             Self::Note(transition) => format!("route.{}.note", transition.key()),
+            Self::StillFires => "route.people.note".to_owned(),
+            Self::Bound => "route.bind.note".to_owned(),
             Self::Field(transition, name) => format!("route.{}.fields.{name}", transition.key()),
         }
     }
@@ -76,7 +82,7 @@ impl Template {
         match self {
             Self::CorrelationKey => alert.series.clone(),
             Self::Summary => alert.title.clone(),
-            Self::Description | Self::Note(_) => alert.text.clone(),
+            Self::Description | Self::Note(_) | Self::StillFires | Self::Bound => alert.text.clone(),
             Self::Field(..) => String::new(),
         }
     }
@@ -236,7 +242,13 @@ mod tests {
         let templates = with(|_| ());
         let transitions = [Transition::Open, Transition::Update, Transition::Resolve, Transition::Reopen];
         let notes = transitions.into_iter().map(Template::Note);
-        let texts = [Template::CorrelationKey, Template::Summary, Template::Description];
+        let texts = [
+            Template::CorrelationKey,
+            Template::Summary,
+            Template::Description,
+            Template::StillFires,
+            Template::Bound,
+        ];
         for template in texts.into_iter().chain(notes) {
             let rendered = templates.render(&template, alert, &TicketView::default());
             assert_eq!(rendered.fallback, None, "{template:?} of {of}");

@@ -43,6 +43,12 @@ pub struct Claim {
     pub write_unsure: bool,
     /// It is time to look for a second work item.
     pub double_check_due: bool,
+    /// It is time to see what people did to it.
+    pub look_due: bool,
+    /// People ended it while its alert fired, and it was left so.
+    pub left_alone: bool,
+    /// How often the ticket of this firing was brought back after people had ended it.
+    pub brought_back: u32,
     /// Another ticket has taken its place.
     pub ended: bool,
     pub item: Option<Item>,
@@ -73,6 +79,17 @@ pub enum Ci {
     Missing(String),
 }
 
+impl Ci {
+    /// The product's id of it, if there is one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Bound { id, .. } => Some(id),
+            Self::Missing(_) => None,
+        }
+    }
+}
+
 /// The notifications that the texts of a ticket are written from.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -98,6 +115,9 @@ struct Row {
     create_fired_at: Option<SqlTimestamp>,
     write_unsure: bool,
     double_check_due: bool,
+    look_due: bool,
+    left_alone: bool,
+    brought_back: i32,
     ended: bool,
     external_id: Option<String>,
     external_number: Option<String>,
@@ -115,7 +135,7 @@ struct Row {
     follows_number: Option<String>,
 }
 
-/// Takes up to `limit` due tickets of a target that is not at rest. While it is failing, a single ticket at a time, over
+/// Takes up to `limit` due tickets of a target that is not at rest, and then those that are to be looked at. While it is failing, a single ticket at a time, over
 /// all workers, tries whether it works again.
 ///
 /// The claim also commits "create attempted" for those without a work item, so that no create is ever sent
@@ -135,7 +155,11 @@ pub async fn claim_due(
         "WITH target AS (
              SELECT coalesce(max(failures), 0) > 0 AS failing, coalesce(max(paused_until) > now(), false) AS paused
              FROM targets WHERE target = $1
-         ), due AS (
+         ), capacity AS (
+             SELECT CASE WHEN failing THEN greatest(1 - (SELECT count(*) FROM tickets
+                                                         WHERE target = $1 AND lease_until > now()), 0)
+                         ELSE $2 END AS tickets FROM target
+         ), wanted AS (
              SELECT ticket_id, create_attempted_at IS NOT NULL AS attempted, create_fired_at,
                     coalesce(double_check_at <= now(), false) AS double_check_due,
                     write_unsure OR lease_until IS NOT NULL AS unsure
@@ -144,10 +168,22 @@ pub async fn claim_due(
                AND (lease_until IS NULL OR lease_until < now() - $5 * interval '1 millisecond')
                AND NOT (SELECT paused FROM target)
              ORDER BY due_at
-             LIMIT (SELECT CASE WHEN failing THEN greatest(1 - (SELECT count(*) FROM tickets
-                                                                WHERE target = $1 AND lease_until > now()), 0)
-                                ELSE $2 END FROM target)
+             LIMIT (SELECT tickets FROM capacity)
              FOR UPDATE SKIP LOCKED
+         ), looks AS (
+             SELECT ticket_id, create_attempted_at IS NOT NULL AS attempted, create_fired_at,
+                    coalesce(double_check_at <= now(), false) AS double_check_due,
+                    write_unsure OR lease_until IS NOT NULL AS unsure
+             FROM tickets
+             WHERE target = $1 AND look_at <= now() AND due_at IS NULL AND parked_at IS NULL
+               AND (lease_until IS NULL OR lease_until < now() - $5 * interval '1 millisecond')
+               AND NOT (SELECT paused FROM target)
+             ORDER BY look_at
+             -- Of what is left over: a look delays no ticket of which something is wanted.
+             LIMIT (SELECT tickets - (SELECT count(*) FROM wanted) FROM capacity)
+             FOR UPDATE SKIP LOCKED
+         ), due AS (
+             SELECT * FROM wanted UNION ALL SELECT * FROM looks
          ), claimed AS (
              UPDATE tickets t
              SET lease_number = t.lease_number + 1, lease_until = now() + $3 * interval '1 millisecond', leased_by = $4,
@@ -164,7 +200,9 @@ pub async fn claim_due(
          )
          SELECT c.ticket_id, c.lease_number, c.version, c.correlation_id, c.wants, c.fired_at, due.attempted,
                 due.create_fired_at,
-                due.unsure AS write_unsure, due.double_check_due, c.ended_at IS NOT NULL AS ended,
+                due.unsure AS write_unsure, due.double_check_due,
+                coalesce(c.look_at <= now(), false) AS look_due, c.left_alone, c.brought_back,
+                c.ended_at IS NOT NULL AS ended,
                 c.external_id, c.external_number, c.synced, c.told_through, c.ci_id, c.ci_name, c.ci_missing,
                 coalesce((extract(epoch FROM now() - c.failing_since) * 1000)::bigint, 0) AS failing_ms, c.retry_ms,
                 a.tenant_id, a.alert_id, f.body AS fired_body, r.body AS resolved_body,
@@ -219,6 +257,9 @@ impl Row {
             create_fired_at: self.create_fired_at.map(SqlTimestamp::to_jiff),
             write_unsure: self.write_unsure,
             double_check_due: self.double_check_due,
+            look_due: self.look_due,
+            left_alone: self.left_alone,
+            brought_back: self.brought_back.unsigned_abs(),
             ended: self.ended,
             item,
             ci,

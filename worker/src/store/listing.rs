@@ -14,7 +14,17 @@ pub struct Filter {
     pub state: Option<String>,
     pub target: Option<String>,
     pub ticket_id: Option<Uuid>,
+    pub ci: CiFilter,
     pub limit: u32,
+}
+
+/// Which tickets to list, by their configuration item.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CiFilter {
+    #[default]
+    Any,
+    /// Open ones without a configuration item.
+    Missing,
 }
 
 /// A ticket in a list.
@@ -23,10 +33,12 @@ pub struct TicketLine {
     pub ticket_id: Uuid,
     pub target: String,
     pub number: Option<String>,
-    /// `pending`, `open`, `resolved`, `closed`, `parked`, `not_needed` or `ended`.
+    /// `pending`, `open`, `resolved`, `closed`, `left`, `parked`, `not_needed` or `ended`.
     pub state: String,
     pub wants: String,
     pub ci: Option<String>,
+    /// Why it has no configuration item.
+    pub ci_missing: Option<String>,
     pub rule: Option<String>,
     #[serde(serialize_with = "instant")]
     pub fired_at: SqlTimestamp,
@@ -71,21 +83,24 @@ pub async fn tickets(pool: &PgPool, filter: &Filter) -> Result<Vec<TicketLine>, 
     sqlx::query_as(
         "SELECT * FROM (
              SELECT t.ticket_id, t.target, t.external_number AS number, t.wants, a.alert_rule AS rule, t.fired_at,
-                    t.ci_name AS ci, t.correlation_id,
+                    t.ci_name AS ci, t.ci_missing, t.correlation_id,
+                    t.ci_missing IS NOT NULL AND t.ended_at IS NULL AND t.synced = 'open' AND NOT t.left_alone AS without_ci,
                     CASE WHEN t.parked_at IS NOT NULL THEN 'parked'
                          WHEN t.due_at IS NOT NULL THEN 'pending'
                          WHEN t.ended_at IS NOT NULL THEN 'ended'
                          WHEN t.synced = 'none' THEN 'not_needed'
+                         WHEN t.left_alone THEN 'left'
                          ELSE t.synced END AS state,
                     coalesce(t.last_error, t.end_reason, t.settled_reason, t.ci_missing) AS reason
              FROM tickets t JOIN alerts a ON a.alert_key = t.shown_alert) listed
          WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR target = $2)
-           AND ($3::uuid IS NULL OR ticket_id = $3)
-         ORDER BY ticket_id DESC LIMIT $4",
+           AND ($3::uuid IS NULL OR ticket_id = $3) AND (NOT $4 OR without_ci)
+         ORDER BY ticket_id DESC LIMIT $5",
     )
     .bind(&filter.state)
     .bind(&filter.target)
     .bind(filter.ticket_id)
+    .bind(filter.ci == CiFilter::Missing)
     .bind(i64::from(filter.limit))
     .fetch_all(pool)
     .await
@@ -186,7 +201,7 @@ pub async fn backlog(executor: impl PgExecutor<'_>) -> Result<Vec<Backlog>, sqlx
     sqlx::query_as(
         "SELECT target, count(*) FILTER (WHERE due_at <= now()) AS due,
                 count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
-                count(*) FILTER (WHERE ci_missing IS NOT NULL AND synced = 'open') AS without_ci,
+                count(*) FILTER (WHERE ci_missing IS NOT NULL AND ended_at IS NULL AND synced = 'open' AND NOT left_alone) AS without_ci,
                 coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at <= now())), 0)::float8 AS oldest_due_s
          FROM tickets
          WHERE due_at IS NOT NULL OR parked_at IS NOT NULL OR (ci_missing IS NOT NULL AND ended_at IS NULL AND synced = 'open')

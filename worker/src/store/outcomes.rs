@@ -30,6 +30,11 @@ pub struct Outcome {
     pub write_unsure: bool,
     /// A second work item was looked for.
     pub double_checked: bool,
+    /// The ITSM was asked how the work item is, or was to be asked and could not answer.
+    pub looked: bool,
+    /// People ended it while its alert fires, and it stays so.
+    pub left_alone: bool,
+    pub brought_back: u32,
     /// Milliseconds until it is tried again; none when it succeeded or is parked.
     pub retry_ms: Option<u64>,
     pub park: bool,
@@ -82,6 +87,9 @@ pub async fn record(
              retry_ms = coalesce(o.retry_ms, 0), last_error = o.error,
              parked_at = CASE WHEN o.park THEN now() END,
              settled_reason = o.settled_reason,
+             looked_at = CASE WHEN o.looked THEN now() ELSE t.looked_at END,
+             look_at = CASE WHEN NOT o.looked THEN t.look_at END,
+             left_alone = o.left_alone, brought_back = o.brought_back,
              double_check_at = CASE
                  WHEN o.create_unsure THEN now() + $2 * interval '1 millisecond'
                  -- Zero: somebody has asked for another look since this one was claimed.
@@ -94,7 +102,8 @@ pub async fn record(
                            WHEN t.version > o.version THEN now() END
          FROM jsonb_to_recordset($1) AS o (ticket_id uuid, lease_number bigint, version bigint, external_id text,
               external_number text, synced text, told_through timestamptz, ci_id text, ci_name text, ci_missing text,
-              create_unsure boolean, write_unsure boolean, double_checked boolean, retry_ms bigint, park boolean, error text, settled_reason text)
+              create_unsure boolean, write_unsure boolean, double_checked boolean, looked boolean, left_alone boolean,
+              brought_back integer, retry_ms bigint, park boolean, error text, settled_reason text)
          WHERE t.ticket_id = o.ticket_id AND t.lease_number = o.lease_number
          RETURNING t.ticket_id, t.lease_number, coalesce(t.due_at <= now(), false) AS due_again",
     )

@@ -208,7 +208,8 @@ pub async fn change(connection: &mut PgConnection, tickets: &[(Uuid, Ticket)]) -
     Ok(())
 }
 
-/// Ends a ticket; another one takes over its key and those of its alerts that fire. What is still owed to its work
+/// Ends a ticket; another one takes over its key and those of its alerts that fire. If it was told of the newest firing
+/// already, the other one counts as bringing it back. What is still owed to its work
 /// item, a resolution say, remains due, unless the ITSM has closed it.
 ///
 /// # Errors
@@ -233,8 +234,9 @@ pub async fn replace(
     }
     let successor = Uuid::now_v7();
     let made = sqlx::query(
-        "INSERT INTO tickets (ticket_id, target, route, correlation_key, follows, wants, fired_at, shown_alert, due_at)
-         SELECT $2, t.target, t.route, t.correlation_key, t.ticket_id, 'open', a.fired_at, a.alert_key, now()
+        "INSERT INTO tickets (ticket_id, target, route, correlation_key, follows, wants, fired_at, shown_alert, due_at, brought_back)
+         SELECT $2, t.target, t.route, t.correlation_key, t.ticket_id, 'open', a.fired_at, a.alert_key, now(),
+                CASE WHEN a.fired_at <= t.told_through THEN t.brought_back + 1 ELSE 0 END
          FROM tickets t JOIN ticket_alerts USING (ticket_id) JOIN alerts a USING (alert_key)
          WHERE t.ticket_id = $1 AND a.firing ORDER BY a.fired_at DESC, a.alert_key LIMIT 1",
     )

@@ -4,25 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::alert::Notification;
 use tokio::time::Instant;
 
-use super::ci::{CiFinder, Finding};
+use super::ci::CiFinder;
 use super::doubles::{Found, Sought, sort_out};
-use super::plan::{self, DoubleCheck, Known, Seen, Settlement, Situation, Step};
+use super::plan::{self, Binding, Deed, DoubleCheck, Known, Seen, Settlement, Situation, Step};
 use super::recorder::{Done, Ending};
 use crate::clock::{BootInstant, Lease};
 use crate::config::{CALLS_PER_LEASE, SyncSettings, Target};
-use crate::connector::{Change, ConnectorError, Draft, WorkItem, WorkItemState};
+use crate::connector::{ConnectorError, WorkItem, WorkItemState};
 use crate::failure_point::FailurePoint;
 use crate::metrics::SyncMetrics;
-use crate::policy::template::{Template, TicketView, Transition};
-use crate::policy::view::AlertView;
+use crate::policy::people::People;
 use crate::policy::{AlreadyResolved, Route};
 use crate::reconcile::ticket::Wants;
 use crate::store::claims::{Ci, Claim, Item};
 use crate::store::outcomes::Attempt;
 use crate::store::storable;
+
+mod ci;
+mod texts;
+mod writing;
+
+use writing::Writing;
 
 /// Characters of a detail that are kept of a call.
 const MAX_DETAIL_CHARS: usize = 500;
@@ -48,6 +52,12 @@ struct Progress<'a> {
     create_sent: bool,
     check: DoubleCheck,
     doubles: Vec<WorkItem>,
+    people: People,
+    binding: Binding,
+    /// The configuration item that was missing, until it is written.
+    found: Option<Ci>,
+    /// Something is wanted of the work item, so a failure is more than a look that was not possible.
+    owes: bool,
     attempts: Vec<Attempt>,
 }
 
@@ -83,9 +93,17 @@ impl Pass {
             create_sent: false,
             check: if claim.double_check_due { DoubleCheck::Due } else { DoubleCheck::NotDue },
             doubles: Vec::new(),
+            people: self.route.people,
+            binding: match (&claim.item, &claim.ci) {
+                (Some(_), Some(Ci::Missing(_))) => Binding::Due,
+                (Some(_), Some(Ci::Bound { .. }) | None) | (None, _) => Binding::NotDue,
+            },
+            found: None,
+            owes: false,
             attempts: Vec::new(),
             claim,
         };
+        progress.people = progress.people.towards(&progress.view(progress.claim.source.fired.as_ref()));
         let ending = progress.finish().await;
         Done {
             target: self.name.clone(),
@@ -101,6 +119,7 @@ impl Pass {
 
 impl Progress<'_> {
     async fn finish(&mut self) -> Ending {
+        self.owes = !matches!(plan::next(&Situation { look_due: false, ..self.situation() }), Step::Done(_));
         for _ in 0..CALLS_PER_LEASE {
             let step = plan::next(&self.situation());
             if let Step::Done(settlement) = step {
@@ -108,7 +127,10 @@ impl Progress<'_> {
             }
             match self.take(step).await {
                 Ok(()) => {}
-                Err(Stop::Failed(error)) => return Ending::Failed(error),
+                Err(Stop::Failed(error)) if self.owes || matches!(error, ConnectorError::Ambiguous(_)) => {
+                    return Ending::Failed(error);
+                }
+                Err(Stop::Failed(error)) => return Ending::NotLooked(error),
                 Err(Stop::OutOfTime) => return Ending::OutOfTime,
             }
         }
@@ -120,31 +142,42 @@ impl Progress<'_> {
         Situation {
             wants: self.claim.wants,
             fired_at: self.claim.fired_at,
-            known: self
-                .claim
-                .item
-                .as_ref()
-                .map(|item| Known { state: item.state, told_through: item.told_through }),
+            ended: self.claim.ended,
+            known: self.claim.item.as_ref().map(|item| Known {
+                state: item.state,
+                told_through: item.told_through,
+                left_alone: self.claim.left_alone,
+                brought_back: self.claim.brought_back,
+            }),
             create_attempted: self.create_unsure,
             write_unsure: self.claim.write_unsure,
+            look_due: self.claim.look_due,
+            people: self.people,
             check: self.check,
+            binding: self.binding,
             record_resolved: self.pass.route.already_resolved == AlreadyResolved::Record,
             seen: self.seen,
         }
     }
 
     fn settled(&mut self, settlement: Settlement) -> Ending {
+        self.claim.left_alone = matches!(settlement, Settlement::Left(_));
         let Some(item) = &mut self.claim.item else {
             self.create_unsure = false;
             return Ending::Settled(settlement);
         };
-        match (settlement, self.claim.wants) {
-            (Settlement::Closed | Settlement::Replace, _) => item.state = WorkItemState::Closed,
-            // What a person resolved while the alert fires stays open in the ledger: it is not our resolution.
-            (Settlement::InSync | Settlement::NotNeeded, Wants::Open) => {}
-            (Settlement::InSync | Settlement::NotNeeded, Wants::Resolved) => {
-                item.state = WorkItemState::Resolved
+        match (settlement, self.seen, self.claim.wants) {
+            (Settlement::Closed | Settlement::Replace(_) | Settlement::Left(Deed::Closed), _, _) => {
+                item.state = WorkItemState::Closed;
             }
+            // What a person resolved while the alert fires stays open in the ledger: it is not our resolution.
+            (Settlement::Left(Deed::Resolved), _, _) => item.state = WorkItemState::Open,
+            (Settlement::InSync | Settlement::NotNeeded, Seen::Item(state), _) => item.state = state,
+            (
+                Settlement::InSync | Settlement::NotNeeded,
+                Seen::Nothing | Seen::Gone | Seen::Absent,
+                Wants::Open | Wants::Resolved,
+            ) => {}
         }
         Ending::Settled(settlement)
     }
@@ -160,9 +193,12 @@ impl Progress<'_> {
             }
             Step::Create => self.create().await?,
             Step::Read => self.read().await?,
-            Step::Note => self.write("note", Transition::Update, WorkItemState::Open).await?,
-            Step::Resolve => self.write("resolve", Transition::Resolve, WorkItemState::Resolved).await?,
-            Step::Reopen => self.write("reopen", Transition::Reopen, WorkItemState::Open).await?,
+            Step::FindCi => self.find_ci_again().await?,
+            Step::Bind => self.write(Writing::Ci).await?,
+            Step::Note => self.write(Writing::Note).await?,
+            Step::Resolve => self.write(Writing::Resolution).await?,
+            Step::Reopen => self.write(Writing::Reopening).await?,
+            Step::BringBack => self.write(Writing::Insistence).await?,
             Step::CloseDouble => self.close_double().await?,
             Step::Done(_) => {}
         }
@@ -232,34 +268,6 @@ impl Progress<'_> {
         Ok(())
     }
 
-    /// Writes on the work item, which is in state `after` then. A refusal may mean that a person was faster: if the
-    /// item is in another state by now, the plan goes on from there.
-    async fn write(
-        &mut self,
-        action: &'static str,
-        transition: Transition,
-        after: WorkItemState,
-    ) -> Result<(), Stop> {
-        let (id, change, before) = (self.item_id(), self.change(transition), self.seen);
-        let connector = Arc::clone(&self.pass.target.connector);
-        let written = match transition {
-            Transition::Open | Transition::Update => self.call(action, connector.note(&id, &change)).await,
-            Transition::Resolve => self.call(action, connector.resolve(&id, &change)).await,
-            Transition::Reopen => self.call(action, connector.reopen(&id, &change)).await,
-        };
-        match written {
-            Ok(()) => self.told(after),
-            Err(stop @ Stop::Failed(ConnectorError::Rejected(_) | ConnectorError::Gone(_))) => {
-                self.read().await?;
-                if self.seen == before {
-                    return Err(stop);
-                }
-            }
-            Err(stop) => return Err(stop),
-        }
-        Ok(())
-    }
-
     async fn create(&mut self) -> Result<(), Stop> {
         // Nothing was sent under this lease yet, and a search has ruled out earlier ones.
         self.create_unsure = false;
@@ -279,110 +287,6 @@ impl Progress<'_> {
                 Err(stop)
             }
         }
-    }
-
-    /// The configuration item for a new ticket; one that was found in an earlier pass is kept.
-    async fn bind(&mut self, alert: &AlertView) -> Result<Option<String>, Stop> {
-        if let Some(Ci::Bound { id, .. }) = &self.claim.ci {
-            return Ok(Some(id.clone()));
-        }
-        let pass = self.pass;
-        let started = (Timestamp::now(), Instant::now());
-        self.check_lease()?;
-        let asking = pass.ci.find(&pass.target, &alert.ci_candidates);
-        let finding = match tokio::time::timeout(pass.target.request_deadline, asking).await {
-            Ok(finding) => finding,
-            Err(_) => Ok(Finding::too_slow()),
-        };
-        let finding = finding.map_err(|error| {
-            self.note_call("find_ci", started, Some(&error));
-            Stop::Failed(error)
-        })?;
-        if finding.asked {
-            self.note_call("find_ci", started, None);
-        }
-        pass.metrics.ci(&pass.name, finding.result);
-        let id = match &finding.ci {
-            Ci::Bound { id, .. } => Some(id.clone()),
-            Ci::Missing(_) => None,
-        };
-        self.claim.ci = Some(finding.ci);
-        Ok(id)
-    }
-
-    fn draft(&self, alert: &AlertView, ci: Option<String>) -> Draft {
-        let ticket = self.ticket();
-        let render = |template: &Template| self.rendered(template, alert, &ticket);
-        let weight = self.pass.route.weight(alert.level);
-        Draft {
-            correlation_id: self.claim.correlation_id.clone(),
-            summary: render(&Template::Summary),
-            description: render(&Template::Description),
-            note: render(&Template::Note(Transition::Open)),
-            impact: weight.impact,
-            urgency: weight.urgency,
-            ci,
-            fields: self.fields(Transition::Open, alert, &ticket),
-        }
-    }
-
-    fn change(&self, transition: Transition) -> Change {
-        let source = &self.claim.source;
-        let body = match transition {
-            Transition::Resolve => source.resolved.as_ref().or(source.fired.as_ref()),
-            Transition::Open | Transition::Update | Transition::Reopen => source.fired.as_ref(),
-        };
-        let (alert, ticket) = (self.view(body), self.ticket());
-        Change {
-            note: self.rendered(&Template::Note(transition), &alert, &ticket),
-            ci: None,
-            fields: self.fields(transition, &alert, &ticket),
-        }
-    }
-
-    /// The alert as templates see it. The body was an alert when it was heard; without it, little more than
-    /// the id is known.
-    fn view(&self, body: Option<&String>) -> AlertView {
-        let source = &self.claim.source;
-        let parsed = body.and_then(|body| Notification::parse(body.as_bytes()).ok());
-        match parsed {
-            Some(notification) => AlertView::new(source.tenant_id, &notification),
-            None => AlertView::unknown(source.tenant_id, &source.alert_id),
-        }
-    }
-
-    fn ticket(&self) -> TicketView {
-        TicketView {
-            number: self.claim.item.as_ref().map(|item| item.number.clone()).unwrap_or_default(),
-            follows: self.claim.source.follows.clone().unwrap_or_default(),
-        }
-    }
-
-    fn rendered(&self, template: &Template, alert: &AlertView, ticket: &TicketView) -> String {
-        let rendered = self.pass.route.templates.render(template, alert, ticket);
-        if let Some(failure) = &rendered.fallback {
-            self.template_failed(failure);
-        }
-        rendered.text
-    }
-
-    fn fields(
-        &self,
-        transition: Transition,
-        alert: &AlertView,
-        ticket: &TicketView,
-    ) -> std::collections::BTreeMap<String, String> {
-        let (fields, failures) = self.pass.route.templates.fields(transition, alert, ticket);
-        failures.iter().for_each(|failure| self.template_failed(failure));
-        fields
-    }
-
-    fn template_failed(&self, failure: &str) {
-        self.pass.metrics.template_failures.inc();
-        tracing::error!(
-            ticket_id = %self.claim.ticket_id, failure,
-            "a template failed, plain text is used: {failure}"
-        );
     }
 
     fn item_id(&self) -> String {
@@ -406,15 +310,6 @@ impl Progress<'_> {
             state: known.map_or(WorkItemState::Open, |known| known.state),
             told_through,
         });
-    }
-
-    /// Notes that everything heard up to now is written on the work item, which is in this state now.
-    fn told(&mut self, state: WorkItemState) {
-        self.seen = Seen::Item(state);
-        if let Some(item) = &mut self.claim.item {
-            item.state = state;
-            item.told_through = self.claim.fired_at;
-        }
     }
 
     /// A call is made only while the lease covers the longest it can take.

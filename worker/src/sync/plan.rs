@@ -6,7 +6,12 @@
 use jiff::Timestamp;
 
 use crate::connector::WorkItemState;
+use crate::policy::people::{AfterClose, AfterResolve, People};
 use crate::reconcile::ticket::Wants;
+
+/// How often the ticket of one firing is reopened, or gets a successor, against what people decided. Then their decision
+/// stands: a rule of theirs may resolve whatever we reopen.
+pub const MOST_RETURNS: u32 = 3;
 
 /// A ticket as the plan sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,15 +19,21 @@ pub struct Situation {
     pub wants: Wants,
     /// The newest firing.
     pub fired_at: Timestamp,
+    /// Another ticket has taken its place.
+    pub ended: bool,
     /// What the ledger has of the work item, if there is one.
     pub known: Option<Known>,
     /// A create may have been sent before, and nobody knows what became of it.
     pub create_attempted: bool,
     /// A write may have been sent before, and nobody knows what became of it: what is known proves nothing.
     pub write_unsure: bool,
+    /// It is time to see what people did to an open work item.
+    pub look_due: bool,
     /// The route wants a ticket for the record even if the alert is resolved by now.
     pub record_resolved: bool,
+    pub people: People,
     pub check: DoubleCheck,
+    pub binding: Binding,
     /// What the ITSM said in this pass.
     pub seen: Seen,
 }
@@ -38,13 +49,28 @@ pub enum DoubleCheck {
     Found,
 }
 
+/// Whether a work item that was made without a configuration item can be given one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// It has one, or the CMDB was asked in this pass and has none.
+    NotDue,
+    /// The CMDB has not been asked in this pass.
+    Due,
+    /// The CMDB has one by now. It goes along with whatever else is written.
+    Found,
+}
+
 /// What the ledger has of a work item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// As we left it; what a person did to it since is not in here.
+    /// As we left it; what a person did to it since is not in here, unless it was closed.
     pub state: WorkItemState,
     /// Firings up to here are written on it.
     pub told_through: Timestamp,
+    /// People ended it while its alert fired, and it was left so.
+    pub left_alone: bool,
+    /// How often the ticket of this firing was brought back after people had ended it.
+    pub brought_back: u32,
 }
 
 /// What the ITSM said in this pass.
@@ -64,9 +90,15 @@ pub enum Step {
     LookUp,
     Create,
     Read,
+    /// Ask the CMDB for the configuration item that was missing.
+    FindCi,
+    /// Write nothing but the configuration item.
+    Bind,
     Note,
     Resolve,
     Reopen,
+    /// Reopen what people resolved although the alert fires.
+    BringBack,
     /// Close a second work item.
     CloseDouble,
     Done(Settlement),
@@ -78,10 +110,20 @@ pub enum Settlement {
     InSync,
     /// Resolved before there was a work item.
     NotNeeded,
-    /// The ITSM has closed or removed it, and nothing is firing.
+    /// The ITSM has closed or removed it, and nothing is firing that it stands for.
     Closed,
-    /// The ITSM has closed or removed it while an alert fires: another ticket takes its place.
-    Replace,
+    /// People have ended it while its alert fires, and so it stays until the alert fires anew.
+    Left(Deed),
+    /// It is ended while its alert fires: another ticket takes its place.
+    Replace(Deed),
+}
+
+/// How people, or the ITSM itself, have ended a work item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Closed, cancelled, merged or deleted: it is never written to again.
+    Closed,
+    Resolved,
 }
 
 /// The next step.
@@ -105,221 +147,86 @@ fn without_item(situation: &Situation) -> Step {
 }
 
 fn with_item(situation: &Situation, known: Known) -> Step {
-    let news = situation.fired_at > known.told_through;
     match (situation.seen, situation.wants) {
-        (Seen::Nothing, wants) if !news && !situation.write_unsure && in_state(known.state, wants) => {
-            Step::Done(Settlement::InSync)
-        }
-        (Seen::Nothing, _) => Step::Read,
+        // What fires is the matter of the ticket that has taken its place.
+        (_, Wants::Open) if situation.ended => Step::Done(Settlement::Closed),
+        (Seen::Nothing, wants) => unseen(situation, known, wants),
         (Seen::Gone, _) => Step::LookUp,
-        (Seen::Absent | Seen::Item(WorkItemState::Closed), Wants::Open) => Step::Done(Settlement::Replace),
-        (Seen::Absent | Seen::Item(WorkItemState::Closed), Wants::Resolved) => Step::Done(Settlement::Closed),
-        (Seen::Item(WorkItemState::Open), Wants::Resolved) => Step::Resolve,
-        (Seen::Item(WorkItemState::Resolved), Wants::Resolved) => Step::Done(Settlement::InSync),
-        (Seen::Item(WorkItemState::Open), Wants::Open) if news => Step::Note,
-        (Seen::Item(WorkItemState::Open), Wants::Open) => Step::Done(Settlement::InSync),
-        // Resolved by us, or fired anew. A person who resolves a ticket while its alert fires is left in peace.
-        (Seen::Item(WorkItemState::Resolved), Wants::Open)
-            if news || known.state == WorkItemState::Resolved =>
-        {
-            Step::Reopen
+        (Seen::Absent | Seen::Item(WorkItemState::Closed), Wants::Open) => {
+            ended_by_people(situation, known, Deed::Closed)
         }
-        (Seen::Item(WorkItemState::Resolved), Wants::Open) => Step::Done(Settlement::InSync),
+        (Seen::Absent | Seen::Item(WorkItemState::Closed), Wants::Resolved) => Step::Done(Settlement::Closed),
+        (Seen::Item(WorkItemState::Open), Wants::Resolved) => with_ci(situation, Step::Resolve),
+        (Seen::Item(WorkItemState::Resolved), Wants::Resolved) => Step::Done(Settlement::InSync),
+        (Seen::Item(WorkItemState::Open), Wants::Open) if news(situation, known) => {
+            with_ci(situation, Step::Note)
+        }
+        (Seen::Item(WorkItemState::Open), Wants::Open) => match situation.binding {
+            Binding::NotDue => Step::Done(Settlement::InSync),
+            Binding::Due => Step::FindCi,
+            Binding::Found => Step::Bind,
+        },
+        (Seen::Item(WorkItemState::Resolved), Wants::Open) => {
+            ended_by_people(situation, known, Deed::Resolved)
+        }
     }
 }
 
-fn in_state(state: WorkItemState, wants: Wants) -> bool {
-    match (state, wants) {
-        (WorkItemState::Open, Wants::Open) => true,
-        (WorkItemState::Resolved | WorkItemState::Closed, Wants::Resolved) => true,
-        (WorkItemState::Open, Wants::Resolved) => false,
-        (WorkItemState::Resolved | WorkItemState::Closed, Wants::Open) => false,
+/// Before anything is read: what the ledger knows is enough if nothing has happened since.
+fn unseen(situation: &Situation, known: Known, wants: Wants) -> Step {
+    if situation.write_unsure || news(situation, known) {
+        return Step::Read;
     }
+    match (known.state, wants) {
+        (WorkItemState::Resolved | WorkItemState::Closed, Wants::Resolved) => Step::Done(Settlement::InSync),
+        (WorkItemState::Open, Wants::Open) if situation.look_due => Step::Read,
+        (WorkItemState::Open, Wants::Open) if known.left_alone => {
+            Step::Done(Settlement::Left(Deed::Resolved))
+        }
+        (WorkItemState::Open, Wants::Open) => Step::Done(Settlement::InSync),
+        (WorkItemState::Closed, Wants::Open) if known.left_alone => {
+            Step::Done(Settlement::Left(Deed::Closed))
+        }
+        (WorkItemState::Open, Wants::Resolved)
+        | (WorkItemState::Resolved | WorkItemState::Closed, Wants::Open) => Step::Read,
+    }
+}
+
+/// The alert fires, and the work item is at an end. If the alert has fired anew since, or the end was our own doing, the
+/// ticket goes on or is followed by another, whatever the route says: nobody has decided about this firing.
+fn ended_by_people(situation: &Situation, known: Known, deed: Deed) -> Step {
+    let undecided = news(situation, known) || (known.state != WorkItemState::Open && !known.left_alone);
+    match deed {
+        Deed::Closed if undecided => Step::Done(Settlement::Replace(deed)),
+        Deed::Resolved if undecided => with_ci(situation, Step::Reopen),
+        // Some products close what has been resolved for a while: that decides nothing new.
+        Deed::Closed if known.left_alone => Step::Done(Settlement::Left(deed)),
+        Deed::Closed | Deed::Resolved if known.brought_back >= MOST_RETURNS => {
+            Step::Done(Settlement::Left(deed))
+        }
+        Deed::Closed => match situation.people.closed {
+            AfterClose::Leave => Step::Done(Settlement::Left(deed)),
+            AfterClose::New => Step::Done(Settlement::Replace(deed)),
+        },
+        Deed::Resolved => match situation.people.resolved {
+            AfterResolve::Leave => Step::Done(Settlement::Left(deed)),
+            AfterResolve::Reopen => with_ci(situation, Step::BringBack),
+            AfterResolve::New => Step::Done(Settlement::Replace(deed)),
+        },
+    }
+}
+
+/// A write takes the configuration item along, if there is one by now.
+fn with_ci(situation: &Situation, write: Step) -> Step {
+    if situation.binding == Binding::Due { Step::FindCi } else { write }
+}
+
+/// Whether an alert has fired since the last firing that the work item tells of.
+fn news(situation: &Situation, known: Known) -> bool {
+    situation.fired_at > known.told_through
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn situation(wants: Wants, known: Option<WorkItemState>, seen: Seen) -> Situation {
-        Situation {
-            wants,
-            fired_at: at(10),
-            known: known.map(|state| Known { state, told_through: at(10) }),
-            create_attempted: false,
-            write_unsure: false,
-            record_resolved: false,
-            check: DoubleCheck::NotDue,
-            seen,
-        }
-    }
-
-    fn refired(known: WorkItemState, seen: Seen) -> Situation {
-        Situation { fired_at: at(20), ..situation(Wants::Open, Some(known), seen) }
-    }
-
-    #[test]
-    fn the_next_step_follows_from_what_is_wanted_and_what_is_there() {
-        use Seen::{Absent, Gone, Item, Nothing};
-        use Settlement::{Closed, InSync, NotNeeded, Replace};
-        use Wants::{Open, Resolved};
-        use WorkItemState as Is;
-
-        let attempted = |wants, seen| Situation { create_attempted: true, ..situation(wants, None, seen) };
-        let check = |check, wants, known| Situation { check, ..situation(wants, known, Nothing) };
-        let unsure = |wants, known, seen| Situation { write_unsure: true, ..situation(wants, known, seen) };
-        let recorded = Situation { record_resolved: true, ..situation(Resolved, None, Nothing) };
-        let cases = [
-            (situation(Open, None, Nothing), Step::Create),
-            (situation(Resolved, None, Nothing), Step::Done(NotNeeded)),
-            (recorded, Step::Create),
-            (check(DoubleCheck::Due, Open, Some(Is::Open)), Step::LookUp),
-            (check(DoubleCheck::Due, Resolved, None), Step::LookUp),
-            (check(DoubleCheck::Found, Resolved, Some(Is::Resolved)), Step::CloseDouble),
-            (unsure(Open, Some(Is::Open), Nothing), Step::Read),
-            (unsure(Resolved, Some(Is::Resolved), Nothing), Step::Read),
-            (unsure(Resolved, Some(Is::Resolved), Item(Is::Open)), Step::Resolve),
-            (attempted(Open, Nothing), Step::LookUp),
-            (attempted(Open, Absent), Step::Create),
-            (attempted(Resolved, Nothing), Step::LookUp),
-            (attempted(Resolved, Absent), Step::Done(NotNeeded)),
-            (situation(Open, Some(Is::Open), Nothing), Step::Done(InSync)),
-            (situation(Resolved, Some(Is::Resolved), Nothing), Step::Done(InSync)),
-            (situation(Resolved, Some(Is::Open), Nothing), Step::Read),
-            (situation(Resolved, Some(Is::Open), Item(Is::Open)), Step::Resolve),
-            (situation(Resolved, Some(Is::Open), Item(Is::Resolved)), Step::Done(InSync)),
-            (situation(Resolved, Some(Is::Open), Item(Is::Closed)), Step::Done(Closed)),
-            (situation(Resolved, Some(Is::Open), Gone), Step::LookUp),
-            (situation(Resolved, Some(Is::Open), Absent), Step::Done(Closed)),
-            (refired(Is::Open, Nothing), Step::Read),
-            (refired(Is::Open, Item(Is::Open)), Step::Note),
-            (refired(Is::Resolved, Item(Is::Resolved)), Step::Reopen),
-            (refired(Is::Resolved, Item(Is::Closed)), Step::Done(Replace)),
-            (refired(Is::Open, Absent), Step::Done(Replace)),
-            (situation(Open, Some(Is::Open), Item(Is::Resolved)), Step::Done(InSync)),
-        ];
-        for (situation, step) in cases {
-            assert_eq!(next(&situation), step, "{situation:?}");
-        }
-    }
-
-    #[test]
-    fn what_we_resolved_is_opened_again_for_an_alert_that_was_heard_late() {
-        let ours = situation(Wants::Open, Some(WorkItemState::Resolved), Seen::Item(WorkItemState::Resolved));
-        assert_eq!(next(&ours), Step::Reopen);
-    }
-
-    fn any_state() -> impl Strategy<Value = WorkItemState> {
-        prop_oneof![Just(WorkItemState::Open), Just(WorkItemState::Resolved), Just(WorkItemState::Closed)]
-    }
-
-    fn any_situation() -> impl Strategy<Value = Situation> {
-        let seen = prop_oneof![
-            Just(Seen::Nothing),
-            Just(Seen::Gone),
-            Just(Seen::Absent),
-            any_state().prop_map(Seen::Item),
-        ];
-        let known = prop::option::of((any_state(), 0..3_i64));
-        let check = prop_oneof![Just(DoubleCheck::NotDue), Just(DoubleCheck::Due), Just(DoubleCheck::Found)];
-        (any::<bool>(), 0..3_i64, known, any::<bool>(), any::<bool>(), any::<bool>(), check, seen).prop_map(
-            |(open, fired, known, create_attempted, write_unsure, record_resolved, check, seen)| Situation {
-                wants: if open { Wants::Open } else { Wants::Resolved },
-                fired_at: at(fired),
-                known: known.map(|(state, told)| Known { state, told_through: at(told) }),
-                create_attempted,
-                write_unsure,
-                record_resolved,
-                check,
-                seen,
-            },
-        )
-    }
-
-    /// What becomes of a work item when all steps are taken and nobody interferes.
-    fn settle(
-        mut situation: Situation,
-        mut item: Option<WorkItemState>,
-    ) -> (Settlement, Option<WorkItemState>) {
-        for _ in 0..8 {
-            let told = |state| Some(Known { state, told_through: situation.fired_at });
-            match next(&situation) {
-                Step::Done(settlement) => return (settlement, item),
-                Step::CloseDouble => situation.check = DoubleCheck::NotDue,
-                Step::LookUp if situation.check == DoubleCheck::Due => situation.check = DoubleCheck::Found,
-                Step::LookUp => situation.seen = item.map_or(Seen::Absent, Seen::Item),
-                Step::Read => situation.seen = item.map_or(Seen::Gone, Seen::Item),
-                Step::Create => {
-                    (item, situation.known) = (Some(WorkItemState::Open), told(WorkItemState::Open))
-                }
-                Step::Note => situation.known = told(WorkItemState::Open),
-                Step::Resolve => {
-                    (item, situation.known) = (Some(WorkItemState::Resolved), told(WorkItemState::Resolved));
-                }
-                Step::Reopen => {
-                    (item, situation.known) = (Some(WorkItemState::Open), told(WorkItemState::Open))
-                }
-            }
-            if let (Some(state), Some(_)) = (item, situation.known)
-                && situation.seen != Seen::Nothing
-            {
-                situation.seen = Seen::Item(state);
-            }
-        }
-        panic!("no end: {situation:?}")
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_the_ledger_remembers_the_item_ends_as_wanted(
-            situation in any_situation().prop_map(|situation| Situation { seen: Seen::Nothing, ..situation })
-        ) {
-            let item = situation.known.map(|known| known.state);
-            let (settlement, item) = settle(Situation { create_attempted: false, ..situation }, item);
-            match settlement {
-                Settlement::InSync => {
-                    let expected = match situation.wants {
-                        Wants::Open => vec![WorkItemState::Open],
-                        Wants::Resolved => vec![WorkItemState::Resolved, WorkItemState::Closed],
-                    };
-                    prop_assert!(expected.contains(&item.unwrap()), "{situation:?} ended {item:?}");
-                }
-                Settlement::NotNeeded => prop_assert_eq!(item, None),
-                Settlement::Closed => prop_assert_eq!(situation.wants, Wants::Resolved),
-                Settlement::Replace => prop_assert_eq!(item, Some(WorkItemState::Closed)),
-            }
-        }
-
-        #[test]
-        fn nothing_is_created_while_a_create_may_have_happened(situation in any_situation()) {
-            if next(&situation) == Step::Create {
-                prop_assert!(situation.known.is_none());
-                prop_assert!(!situation.create_attempted || situation.seen == Seen::Absent);
-            }
-        }
-
-        #[test]
-        fn nothing_is_written_before_the_item_was_seen_in_a_state_that_allows_it(situation in any_situation()) {
-            match next(&situation) {
-                Step::Note | Step::Resolve => {
-                    prop_assert_eq!(situation.seen, Seen::Item(WorkItemState::Open));
-                }
-                Step::Reopen => prop_assert_eq!(situation.seen, Seen::Item(WorkItemState::Resolved)),
-                Step::LookUp | Step::Create | Step::Read | Step::CloseDouble | Step::Done(_) => {}
-            }
-        }
-
-        #[test]
-        fn a_resolved_alert_gets_no_ticket_unless_the_route_wants_one(situation in any_situation()) {
-            if situation.wants == Wants::Resolved && !situation.record_resolved {
-                prop_assert_ne!(next(&situation), Step::Create);
-            }
-        }
-    }
-}
+mod stories;
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
-use super::plan::Settlement;
+use super::plan::{Deed, MOST_RETURNS, Settlement};
 use super::retry::{self, Failing, TargetVerdict, Verdict};
 use crate::config::{DoubleCheckSettings, RetrySettings};
 use crate::connector::{ConnectorError, WorkItemState};
@@ -25,6 +25,14 @@ const MAX_BATCH: usize = 256;
 const MAX_TRIES: u32 = 20;
 /// Why a ticket ended, or is settled, that nobody here closed.
 const CLOSED_ELSEWHERE: &str = "closed or removed in the ITSM";
+/// Why a ticket ended that is not closed.
+const RESOLVED_ELSEWHERE: &str = "resolved in the ITSM while its alert fired";
+/// Why nothing is written on a ticket whose alert fires.
+const CLOSED_AND_LEFT: &str =
+    "closed or removed in the ITSM while its alert fires, left so until it fires anew";
+const RESOLVED_AND_LEFT: &str = "resolved in the ITSM while its alert fires, left so until it fires anew";
+const ENDED_TOO_OFTEN: &str =
+    "resolved or closed in the ITSM again and again while its alert fires, left so until it fires anew";
 
 /// What became of one pass.
 pub struct Done {
@@ -53,8 +61,37 @@ impl Done {
         (self.claim.ticket_id, self.claim.lease_number)
     }
 
-    fn is_replaced(&self) -> bool {
-        matches!(self.ending, Ending::Settled(Settlement::Replace))
+    /// Why another ticket takes its place, if one does.
+    fn replaced(&self) -> Option<&'static str> {
+        match self.ending {
+            Ending::Settled(Settlement::Replace(Deed::Closed)) => Some(CLOSED_ELSEWHERE),
+            Ending::Settled(Settlement::Replace(Deed::Resolved)) => Some(RESOLVED_ELSEWHERE),
+            Ending::Settled(
+                Settlement::InSync | Settlement::NotNeeded | Settlement::Closed | Settlement::Left(_),
+            )
+            | Ending::Failed(_)
+            | Ending::NotLooked(_)
+            | Ending::OutOfTime => None,
+        }
+    }
+
+    /// Why nothing is left to do, where that is not plain.
+    fn settled_reason(&self) -> Option<&'static str> {
+        let deed = match self.ending {
+            Ending::Settled(Settlement::InSync) | Ending::Failed(_) | Ending::OutOfTime => return None,
+            Ending::Settled(Settlement::NotNeeded) => return Some(RESOLVED_BEFORE_TICKET),
+            Ending::Settled(Settlement::Closed) => return Some(CLOSED_ELSEWHERE),
+            Ending::Settled(Settlement::Replace(_)) => return self.replaced(),
+            // Nothing new is known: it is as it was.
+            Ending::NotLooked(_) if self.claim.left_alone => Deed::Resolved,
+            Ending::NotLooked(_) => return None,
+            Ending::Settled(Settlement::Left(deed)) => deed,
+        };
+        Some(match deed {
+            Deed::Closed | Deed::Resolved if self.claim.brought_back >= MOST_RETURNS => ENDED_TOO_OFTEN,
+            Deed::Closed => CLOSED_AND_LEFT,
+            Deed::Resolved => RESOLVED_AND_LEFT,
+        })
     }
 }
 
@@ -62,6 +99,8 @@ impl Done {
 pub enum Ending {
     Settled(Settlement),
     Failed(ConnectorError),
+    /// Nothing is wanted of the work item, and it could not be looked at: another time will do.
+    NotLooked(ConnectorError),
     /// The lease was about to end; what is left is done by the next pass.
     OutOfTime,
 }
@@ -159,7 +198,7 @@ impl Recorder {
         let connection: &mut PgConnection = &mut transaction;
         let ids: Vec<Uuid> = batch.iter().map(|done| done.claim.ticket_id).collect();
         let replaced: Vec<Uuid> =
-            batch.iter().filter(|done| done.is_replaced()).map(|done| done.claim.ticket_id).collect();
+            batch.iter().filter(|done| done.replaced().is_some()).map(|done| done.claim.ticket_id).collect();
         tickets::lock_with_alerts(connection, &ids, &replaced).await?;
         // By lease and not by ticket alone: one that was lost and claimed again may be in the batch twice.
         let recorded: BTreeMap<(Uuid, i64), bool> = outcomes::record(connection, outcomes, self.double_check)
@@ -179,10 +218,13 @@ impl Recorder {
             let has = |done: &&&Done| done.attempts.iter().any(|attempt| action.contains(&attempt.action));
             lost.iter().filter(has).map(|done| done.claim.ticket_id).collect()
         };
-        let (written, resolved) = (lost_with(&["note", "resolve", "reopen"]), lost_with(&["resolve"]));
+        let (written, resolved) =
+            (lost_with(&["note", "resolve", "reopen", "bind"]), lost_with(&["resolve"]));
         outcomes::doubt(connection, &written, &resolved).await?;
-        for done in kept.iter().filter(|done| done.is_replaced()) {
-            tickets::replace(connection, done.claim.ticket_id, CLOSED_ELSEWHERE).await?;
+        for done in &kept {
+            if let Some(reason) = done.replaced() {
+                tickets::replace(connection, done.claim.ticket_id, reason).await?;
+            }
         }
         self.judge_targets(connection, &kept).await?;
         FailurePoint::BeforeRecord.reach();
@@ -206,18 +248,20 @@ impl Recorder {
             for done in of_target().filter(|done| !done.attempts.is_empty()) {
                 match &done.ending {
                     Ending::Settled(_) | Ending::OutOfTime => fine = true,
-                    Ending::Failed(error) => match retry::target(error, &self.retry) {
-                        TargetVerdict::Fine => fine = true,
-                        TargetVerdict::Failing => failure = Some(error),
-                        TargetVerdict::Pause(rest) => {
-                            tracing::error!(
-                                target_name = name,
-                                ?rest,
-                                "{name} is left alone for {rest:?}: {error}"
-                            );
-                            targets::pause(connection, name, rest, &error.to_string()).await?;
+                    Ending::Failed(error) | Ending::NotLooked(error) => {
+                        match retry::target(error, &self.retry) {
+                            TargetVerdict::Fine => fine = true,
+                            TargetVerdict::Failing => failure = Some(error),
+                            TargetVerdict::Pause(rest) => {
+                                tracing::error!(
+                                    target_name = name,
+                                    ?rest,
+                                    "{name} is left alone for {rest:?}: {error}"
+                                );
+                                targets::pause(connection, name, rest, &error.to_string()).await?;
+                            }
                         }
-                    },
+                    }
                 }
             }
             match failure {
@@ -263,8 +307,11 @@ impl Recorder {
             Ending::Failed(error) => {
                 tracing::warn!(%ticket_id, number, %error, "ticket {number} is tried again later: {error}");
             }
+            Ending::NotLooked(error) => {
+                tracing::warn!(%ticket_id, number, %error, "ticket {number} is looked at another time: {error}");
+            }
         }
-        if let (true, Some(bell)) = (due_again || done.is_replaced(), self.bells.get(&done.target)) {
+        if let (true, Some(bell)) = (due_again || done.replaced().is_some(), self.bells.get(&done.target)) {
             bell.notify_one();
         }
     }
@@ -273,7 +320,7 @@ impl Recorder {
 fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
     let claim = &done.claim;
     let (verdict, error) = match &done.ending {
-        Ending::Settled(_) => (None, None),
+        Ending::Settled(_) | Ending::NotLooked(_) => (None, None),
         Ending::OutOfTime => (Some(Verdict::Retry(settings.min)), Some("the lease ended".to_owned())),
         Ending::Failed(error) => {
             let failing = Failing { since: claim.failing_for, last_wait: claim.last_wait };
@@ -311,19 +358,23 @@ fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
             Ending::Settled(_) => false,
             Ending::Failed(ConnectorError::Ambiguous(_)) => true,
             // Nothing has told yet what became of an earlier one.
-            Ending::Failed(_) | Ending::OutOfTime => claim.write_unsure,
+            Ending::Failed(_) | Ending::NotLooked(_) | Ending::OutOfTime => claim.write_unsure,
         },
         double_checked: done.double_checked,
+        looked: match &done.ending {
+            Ending::Settled(_) => claim.look_due || !done.attempts.is_empty(),
+            Ending::NotLooked(_) => true,
+            Ending::Failed(_) | Ending::OutOfTime => false,
+        },
+        left_alone: claim.left_alone,
+        brought_back: claim.brought_back,
         retry_ms: match verdict {
             Some(Verdict::Retry(wait)) => Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             Some(Verdict::Park) | None => None,
         },
         park: verdict == Some(Verdict::Park),
         error: error.map(storable),
-        settled_reason: match &done.ending {
-            Ending::Settled(settlement) => settlement.reason(),
-            Ending::Failed(_) | Ending::OutOfTime => None,
-        },
+        settled_reason: done.settled_reason(),
     }
 }
 
@@ -333,15 +384,8 @@ impl Settlement {
             Self::InSync => "in_sync",
             Self::NotNeeded => "not_needed",
             Self::Closed => "closed",
-            Self::Replace => "replaced",
-        }
-    }
-
-    fn reason(self) -> Option<&'static str> {
-        match self {
-            Self::InSync => None,
-            Self::NotNeeded => Some(RESOLVED_BEFORE_TICKET),
-            Self::Closed | Self::Replace => Some(CLOSED_ELSEWHERE),
+            Self::Left(_) => "left",
+            Self::Replace(_) => "replaced",
         }
     }
 }

@@ -13,10 +13,10 @@ use worker::store::outcomes::{Outcome, doubt, record};
 
 use crate::world::{World, in_world, metric, until};
 
-const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
 const CHECK: DoubleCheckSettings = DoubleCheckSettings { after: LEASE, until: LEASE };
 
-fn terms(lease: Duration, worker: &str) -> Terms<'_> {
+pub(crate) fn terms(lease: Duration, worker: &str) -> Terms<'_> {
     Terms { lease, takeover_wait: Duration::ZERO, double_check_after: LEASE, worker }
 }
 
@@ -177,7 +177,7 @@ async fn rows_read_one_after_the_other(connection: &mut PgConnection) -> i64 {
     .unwrap()
 }
 
-async fn with_due_tickets(count: u64) -> World {
+pub(crate) async fn with_due_tickets(count: u64) -> World {
     let mut world = World::with_workers(0).await;
     let mut connection = world.pool.acquire().await.unwrap();
     worker::store::targets::pause(&mut connection, "snow", LEASE, "test").await.unwrap();
@@ -193,7 +193,7 @@ async fn with_due_tickets(count: u64) -> World {
     world
 }
 
-async fn claimed(pool: &PgPool, limit: usize, terms: &Terms<'_>) -> Vec<Claim> {
+pub(crate) async fn claimed(pool: &PgPool, limit: usize, terms: &Terms<'_>) -> Vec<Claim> {
     claim_due(&mut pool.acquire().await.unwrap(), "snow", limit, terms).await.unwrap()
 }
 
@@ -216,6 +216,9 @@ fn made(claim: &Claim, number: &str) -> Outcome {
         create_unsure: false,
         write_unsure: false,
         double_checked: false,
+        looked: true,
+        left_alone: false,
+        brought_back: 0,
         retry_ms: None,
         park: false,
         error: None,

@@ -13,7 +13,9 @@ mod faults;
 mod injection;
 mod intake;
 mod leases;
+mod looks;
 mod many;
+mod people;
 #[cfg(feature = "real-itsm")]
 mod request_tracker;
 mod targets;

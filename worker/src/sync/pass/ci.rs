@@ -1,0 +1,76 @@
+//! The configuration item of the ticket of a pass: found when it is made, or later.
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{Progress, Stop};
+use crate::policy::view::AlertView;
+use crate::store::claims::Ci;
+use crate::sync::ci::Finding;
+use crate::sync::plan::Binding;
+
+impl Progress<'_> {
+    /// The configuration item for a new ticket; one that was found in an earlier pass is kept.
+    pub(super) async fn bind(&mut self, alert: &AlertView) -> Result<Option<String>, Stop> {
+        if self.claim.ci.as_ref().and_then(Ci::id).is_none() {
+            self.claim.ci = Some(self.ask_for_ci(alert).await?);
+        }
+        Ok(self.claim.ci.as_ref().and_then(Ci::id).map(ToOwned::to_owned))
+    }
+
+    /// Asks again for the configuration item that was missing when the ticket was made.
+    pub(super) async fn find_ci_again(&mut self) -> Result<(), Stop> {
+        let source = &self.claim.source;
+        let alert = self.view(source.fired.as_ref().or(source.resolved.as_ref()));
+        let ci = self.ask_for_ci(&alert).await?;
+        match &ci {
+            Ci::Bound { .. } => (self.found, self.binding) = (Some(ci), Binding::Found),
+            Ci::Missing(_) => (self.claim.ci, self.binding) = (Some(ci), Binding::NotDue),
+        }
+        Ok(())
+    }
+
+    /// The id of the one that was found and is not written yet.
+    pub(super) fn found_ci(&self) -> Option<String> {
+        self.found.as_ref().and_then(Ci::id).map(ToOwned::to_owned)
+    }
+
+    /// Notes that what was found is written.
+    pub(super) fn bound(&mut self) {
+        if let Some(ci) = self.found.take() {
+            (self.claim.ci, self.binding) = (Some(ci), Binding::NotDue);
+        }
+    }
+
+    /// Goes on without what was found.
+    pub(super) fn give_ci_up(&mut self, refusal: &str) {
+        self.binding = Binding::NotDue;
+        if let Some(Ci::Bound { id, name }) = self.found.take() {
+            tracing::warn!(
+                ticket_id = %self.claim.ticket_id,
+                "{name} ({id}) was not bound, perhaps it is what the ITSM refuses: {refusal}"
+            );
+            self.claim.ci = Some(Ci::Missing(format!("{name} ({id}) was not taken: {refusal}")));
+        }
+    }
+
+    async fn ask_for_ci(&mut self, alert: &AlertView) -> Result<Ci, Stop> {
+        let pass = self.pass;
+        let started = (Timestamp::now(), Instant::now());
+        self.check_lease()?;
+        let asking = pass.ci.find(&pass.target, &alert.ci_candidates);
+        let finding = match tokio::time::timeout(pass.target.request_deadline, asking).await {
+            Ok(finding) => finding,
+            Err(_) => Ok(Finding::too_slow()),
+        };
+        let finding = finding.map_err(|error| {
+            self.note_call("find_ci", started, Some(&error));
+            Stop::Failed(error)
+        })?;
+        if finding.asked {
+            self.note_call("find_ci", started, None);
+        }
+        pass.metrics.ci(&pass.name, finding.result);
+        Ok(finding.ci)
+    }
+}

@@ -1,0 +1,113 @@
+//! What a pass writes on a work item that is there, and what follows when that is refused.
+
+use std::sync::Arc;
+
+use super::{Progress, Stop};
+use crate::connector::{ConnectorError, WorkItemState};
+use crate::policy::template::{Template, Transition};
+use crate::sync::plan::Binding;
+
+/// One kind of change to a work item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writing {
+    /// Its alert has fired again.
+    Note,
+    Resolution,
+    Reopening,
+    /// A reopening although people have resolved it.
+    Insistence,
+    /// Its configuration item has been found.
+    Ci,
+}
+
+impl Writing {
+    pub(super) fn template(self) -> Template {
+        match self {
+            Self::Note => Template::Note(Transition::Update),
+            Self::Resolution => Template::Note(Transition::Resolve),
+            Self::Reopening => Template::Note(Transition::Reopen),
+            Self::Insistence => Template::StillFires,
+            Self::Ci => Template::Bound,
+        }
+    }
+
+    /// Whose fields are set along with it.
+    pub(super) fn transition(self) -> Option<Transition> {
+        match self {
+            Self::Note => Some(Transition::Update),
+            Self::Resolution => Some(Transition::Resolve),
+            Self::Reopening | Self::Insistence => Some(Transition::Reopen),
+            Self::Ci => None,
+        }
+    }
+
+    /// Its name in metrics and in the ledger.
+    fn action(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Resolution => "resolve",
+            Self::Reopening | Self::Insistence => "reopen",
+            Self::Ci => "bind",
+        }
+    }
+}
+
+impl Progress<'_> {
+    /// Writes on the work item. A refusal may mean that a person was faster: if the item is in another state by now, the
+    /// plan goes on from there. It may also be the configuration item that is refused, which must hold nothing up.
+    pub(super) async fn write(&mut self, writing: Writing) -> Result<(), Stop> {
+        self.owes |= writing != Writing::Ci;
+        let (id, before) = (self.item_id(), self.seen);
+        let change = self.change(writing, self.found_ci());
+        let (action, connector) = (writing.action(), Arc::clone(&self.pass.target.connector));
+        let written = match writing {
+            Writing::Note | Writing::Ci => self.call(action, connector.note(&id, &change)).await,
+            Writing::Resolution => self.call(action, connector.resolve(&id, &change)).await,
+            Writing::Reopening | Writing::Insistence => {
+                self.call(action, connector.reopen(&id, &change)).await
+            }
+        };
+        let may_be_written = matches!(written, Ok(()) | Err(Stop::Failed(ConnectorError::Ambiguous(_))));
+        if writing == Writing::Insistence && may_be_written {
+            self.claim.brought_back = self.claim.brought_back.saturating_add(1);
+        }
+        match written {
+            Ok(()) => {
+                self.bound();
+                match writing {
+                    Writing::Note | Writing::Reopening | Writing::Insistence => {
+                        self.told(WorkItemState::Open);
+                    }
+                    Writing::Resolution => self.told(WorkItemState::Resolved),
+                    Writing::Ci => {}
+                }
+                Ok(())
+            }
+            Err(stop @ Stop::Failed(ConnectorError::Rejected(_) | ConnectorError::Gone(_))) => {
+                self.read().await?;
+                match stop {
+                    _ if self.seen != before => Ok(()),
+                    Stop::Failed(ConnectorError::Rejected(reason)) if self.binding == Binding::Found => {
+                        self.give_ci_up(&reason);
+                        Ok(())
+                    }
+                    stop => Err(stop),
+                }
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Notes that everything heard up to now is written on the work item, which is in this state now.
+    fn told(&mut self, state: WorkItemState) {
+        self.seen = super::Seen::Item(state);
+        self.claim.left_alone = false;
+        if let Some(item) = &mut self.claim.item {
+            if self.claim.fired_at > item.told_through {
+                self.claim.brought_back = 0;
+            }
+            item.state = state;
+            item.told_through = self.claim.fired_at;
+        }
+    }
+}
