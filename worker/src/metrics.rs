@@ -213,7 +213,7 @@ impl SyncMetrics {
             metrics.call_seconds.clone(),
         );
         registry.register("settled", "Passes over a ticket by how they ended", metrics.settled.clone());
-        registry.register("ci_bindings", "Configuration items sought for new tickets", metrics.ci.clone());
+        registry.register("ci_bindings", "Configuration items sought for tickets", metrics.ci.clone());
         registry.register(
             "doubles",
             "Second work items found for a ticket, and closed as duplicates",

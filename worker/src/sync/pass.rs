@@ -167,6 +167,7 @@ impl Progress<'_> {
             return Ending::Settled(settlement);
         };
         match (settlement, self.seen, self.claim.wants) {
+            // What another ticket has taken the place of is never written to again, also if it is only resolved.
             (Settlement::Closed | Settlement::Replace(_) | Settlement::Left(Deed::Closed), _, _) => {
                 item.state = WorkItemState::Closed;
             }

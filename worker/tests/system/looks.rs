@@ -72,6 +72,26 @@ fn a_configuration_item_that_appears_later_goes_along_with_the_next_change() {
 }
 
 #[test]
+fn a_configuration_item_that_the_itsm_refuses_holds_nothing_up() {
+    in_world(async {
+        let world = with("sync.look_again.every = '0s'\nsync.ci_cache.missing = '0s'").await;
+        let alert = metric(1);
+        world.send(alert.fired()).await;
+        world.settled(1).await;
+        seed(&world, &alert.fired());
+        let refusal = Effect::Answer { status: 400, body: None, retry_after_s: None };
+        world.snow().inject(Fault::new(refusal).on("update").times(1)).unwrap();
+        world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
+        world.settled(2).await;
+        let incident = world.incident();
+        assert_eq!((incident.field("cmdb_ci"), incident.field("state")), ("", "6"));
+        let missing = world.tickets().await.remove(0).ci_missing.unwrap();
+        assert!(missing.starts_with("web-01 (") && missing.contains("was not taken"), "{missing}");
+        world.stop().await;
+    });
+}
+
+#[test]
 fn a_target_that_is_down_postpones_looks_and_nothing_counts_as_failing() {
     in_world(async {
         let world = with(LOOKS).await;

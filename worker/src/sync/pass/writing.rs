@@ -83,16 +83,16 @@ impl Progress<'_> {
                 }
                 Ok(())
             }
-            Err(stop @ Stop::Failed(ConnectorError::Rejected(_) | ConnectorError::Gone(_))) => {
+            Err(Stop::Failed(error @ (ConnectorError::Rejected(_) | ConnectorError::Gone(_)))) => {
                 self.read().await?;
-                match stop {
-                    _ if self.seen != before => Ok(()),
-                    Stop::Failed(ConnectorError::Rejected(reason)) if self.binding == Binding::Found => {
-                        self.give_ci_up(&reason);
-                        Ok(())
-                    }
-                    stop => Err(stop),
+                if self.seen != before {
+                    return Ok(());
                 }
+                if let (ConnectorError::Rejected(reason), Binding::Found) = (&error, self.binding) {
+                    self.give_ci_up(reason);
+                    return Ok(());
+                }
+                Err(Stop::Failed(error))
             }
             Err(stop) => Err(stop),
         }

@@ -246,9 +246,9 @@ proptest! {
             seen: Seen::Nothing, ended: false, ..situation
         })
     ) {
-        let item = situation.known.map(|known| match known.state {
-            WorkItemState::Open if known.left_alone => WorkItemState::Resolved,
-            state => state,
+        let is_left_resolved = |known: &Known| known.left_alone && known.state == WorkItemState::Open;
+        let item = situation.known.map(|known| {
+            if is_left_resolved(&known) { WorkItemState::Resolved } else { known.state }
         });
         let (settlement, item) = settle(Situation { create_attempted: false, ..situation }, item);
         match settlement {
