@@ -165,8 +165,8 @@ impl<State: Numbered> Product for Simulated<State> {
         let number = wanted.number.as_deref().map(parse).transpose()?;
         let state = self.state();
         let is_wanted = |ticket: &&State::Ticket| match (number, &wanted.correlation_id) {
-            (Some(number), _) => state.names(ticket).0 == number,
-            (None, Some(key)) => state.names(ticket).1 == key,
+            (Some(number), _) => state.standing(ticket).id == number,
+            (None, Some(key)) => state.standing(ticket).key == key,
             (None, None) => true,
         };
         let found: Vec<&State::Ticket> = state.tickets().iter().filter(is_wanted).collect();
