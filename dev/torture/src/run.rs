@@ -47,6 +47,10 @@ max = "3s"
 look_up_after = "4s"
 unauthorized_pause = "2s"
 
+[sync.look_again]
+every = "3s"
+per_minute = 600
+
 [sync.double_check]
 after = "5s"
 until = "20s"

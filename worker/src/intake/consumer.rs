@@ -76,25 +76,29 @@ impl Consume for Intake {
                 () = self.shutdown.cancelled() => return Ok(()),
             };
             FailurePoint::Received.reach();
-            let settled = self.settle(&batch).await;
+            let Some(mut poison) = self.settle(&batch).await else { return Ok(()) };
             FailurePoint::Committed.reach();
-            let more = match settled {
-                Settled::All if kept.deliveries.is_empty() => {
-                    if let Some(last) = batch.last() {
-                        last.acker.ack(BasicAckOptions { multiple: true }).await?;
-                        FailurePoint::Acknowledged.reach();
-                    }
-                    continue;
+            if poison.is_empty() && kept.deliveries.is_empty() {
+                if let Some(last) = batch.last() {
+                    last.acker.ack(BasicAckOptions { multiple: true }).await?;
+                    FailurePoint::Acknowledged.reach();
                 }
-                Settled::All => BTreeMap::new(),
-                Settled::AllBut(more) => more,
-                Settled::ShutDown => return Ok(()),
-            };
+                continue;
+            }
             // While some are kept, an acknowledgement of several at once would cover them too.
+            let mut poisoned = Vec::new();
             for delivery in batch {
-                match more.get(&delivery.delivery_tag) {
-                    Some(reason) => kept.add(delivery, reason.clone()),
+                match poison.remove(&delivery.delivery_tag) {
+                    Some(reason) => poisoned.push((delivery, reason)),
                     None => drop(delivery.acker.ack(BasicAckOptions::default()).await?),
+                }
+            }
+            for (delivery, reason) in poisoned {
+                // Each try may take its whole deadline: where one has failed, the others wait with it.
+                if kept.deliveries.is_empty() && self.bury(&delivery, &reason).await {
+                    delivery.acker.ack(BasicAckOptions::default()).await?;
+                } else {
+                    kept.add(delivery, reason);
                 }
             }
         }
@@ -117,41 +121,38 @@ impl Intake {
         Ok(batch)
     }
 
-    /// Brings every delivery of the batch to its end: the good ones first, so that none waits for one that is not.
-    async fn settle(&self, batch: &[Delivery]) -> Settled {
+    /// Brings every good delivery of the batch into the ledger, and answers which are none, by their tags, and why;
+    /// nothing at shutdown.
+    async fn settle(&self, batch: &[Delivery]) -> Option<BTreeMap<u64, String>> {
         let mut readings = Vec::with_capacity(batch.len());
         let mut deliveries = Vec::with_capacity(batch.len());
-        let mut poisoned = Vec::new();
+        let mut poison = BTreeMap::new();
         for delivery in batch {
             match read(&delivery.properties, &delivery.data) {
                 Ok(reading) => {
                     readings.push(reading);
                     deliveries.push(delivery);
                 }
-                Err(poison) => poisoned.push((delivery, poison.to_string())),
+                Err(reason) => drop(poison.insert(delivery.delivery_tag, reason.to_string())),
             }
         }
         match self.commit(&readings).await {
             Committed::Yes => {}
-            Committed::ShutDown => return Settled::ShutDown,
+            Committed::ShutDown => return None,
             // One of them is taken by no transaction; only that one is set aside.
             Committed::Never(_) => {
                 for (reading, delivery) in readings.iter().zip(deliveries) {
                     match self.commit(std::slice::from_ref(reading)).await {
                         Committed::Yes => {}
-                        Committed::ShutDown => return Settled::ShutDown,
-                        Committed::Never(error) => poisoned.push((delivery, error.to_string())),
+                        Committed::ShutDown => return None,
+                        Committed::Never(error) => {
+                            poison.insert(delivery.delivery_tag, error.to_string());
+                        }
                     }
                 }
             }
         }
-        let mut kept = BTreeMap::new();
-        for (delivery, reason) in poisoned {
-            if !self.bury(delivery, &reason).await {
-                kept.insert(delivery.delivery_tag, reason);
-            }
-        }
-        if kept.is_empty() { Settled::All } else { Settled::AllBut(kept) }
+        Some(poison)
     }
 
     /// Tries until the batch is in the ledger, it turns out that it never will be, or shutdown.
@@ -248,13 +249,6 @@ impl Kept {
         self.pause = self.pause.saturating_mul(2).min(MAX_BURIAL_PAUSE);
         self.due = Instant::now() + spread(self.pause);
     }
-}
-
-enum Settled {
-    All,
-    /// These must not be acknowledged, by their tags, and why they are poison.
-    AllBut(BTreeMap<u64, String>),
-    ShutDown,
 }
 
 enum Committed {
