@@ -117,11 +117,11 @@ impl Verdicts {
 impl Shape {
     /// The work item in this part of an answer.
     pub(super) fn item(&self, value: &Value) -> Result<WorkItem, String> {
-        let lacks = |at: &Pointer| format!("a work item in the answer has nothing at {:?}", at.as_str());
-        let id = self.id.of(value).map(plain).ok_or_else(|| lacks(&self.id))?;
-        let id = Id::parse(&id).map_err(|error| error.to_string())?;
-        let number = self.number.of(value).map_or_else(|| id.as_str().to_owned(), plain);
-        let state = self.state.of(value).map(plain).ok_or_else(|| lacks(&self.state))?;
+        let lacks =
+            |at: &Pointer| format!("a work item in the answer has no text or number at {:?}", at.as_str());
+        let name = |at: &Pointer| at.of(value).and_then(name).ok_or_else(|| lacks(at));
+        let id = Id::parse(&name(&self.id)?).map_err(|error| error.to_string())?;
+        let (state, number) = (name(&self.state)?, name(&self.number)?);
         Ok(WorkItem {
             id: id.as_str().to_owned(),
             number: text::line(&number, MAX_REASON_CHARS),
@@ -158,6 +158,15 @@ pub(super) fn plain(value: &Value) -> String {
         other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
             other.to_string()
         }
+    }
+}
+
+/// A value that can be what something is called: a text or a number.
+pub(super) fn name(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -268,6 +277,20 @@ mod tests {
     fn what_a_work_item_lacks_is_named() {
         let error = shape().item(&json!({"id": "7"})).unwrap_err();
         assert!(error.contains("/status/name"), "{error}");
-        assert!(shape().item(&json!({"id": "../x", "status": {"name": "x"}})).is_err());
+        assert!(shape().item(&json!({"id": "../x", "number": 1, "status": {"name": "x"}})).is_err());
+    }
+
+    #[test]
+    fn what_is_no_text_or_number_is_no_id_no_number_and_no_state() {
+        let whole = json!({"id": 7, "number": 1, "status": {"name": 3}});
+        assert!(shape().item(&whole).is_ok());
+        for nothing in [json!(null), json!(true), json!([]), json!({"a": 1}), json!("")] {
+            for place in ["/id", "/number", "/status/name"] {
+                let mut item = whole.clone();
+                *item.pointer_mut(place).unwrap() = nothing.clone();
+                let error = shape().item(&item).unwrap_err();
+                assert!(error.contains(&format!("{place:?}")), "{nothing} at {place}: {error}");
+            }
+        }
     }
 }
