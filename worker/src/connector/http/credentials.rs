@@ -43,7 +43,7 @@ impl Credentials {
     }
 
     /// The header that it stands in.
-    pub(super) fn header(&self) -> &HeaderName {
+    pub(crate) fn header(&self) -> &HeaderName {
         match self {
             Self::Fixed(fixed) => &fixed.header,
             Self::ClientCredentials(_) => &AUTHORIZATION,
@@ -118,7 +118,12 @@ impl Fixed {
     fn new(header: HeaderName, form: Form, secret: Secret) -> Result<Self, SettingsError> {
         let fixed = Self { header, form, secret };
         fixed.value(&fixed.secret.current()).map_err(SettingsError::Invalid)?;
-        Ok(fixed)
+        let secret = match &fixed.form {
+            // What is encoded can hold anything.
+            Form::Basic { .. } => fixed.secret,
+            Form::Prefixed(_) => fixed.secret.in_a_header(),
+        };
+        Ok(Self { secret, ..fixed })
     }
 
     fn authorization(&self, secret: &SecretString) -> Result<HeaderValue, ConnectorError> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use shared::settings::{self, SettingsError};
 
@@ -18,7 +19,15 @@ pub(crate) struct Secret {
     /// The key of the settings, for messages.
     name: String,
     file: Option<PathBuf>,
+    place: Place,
     held: Mutex<Held>,
+}
+
+/// Where the secret stands as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Anywhere,
+    Header,
 }
 
 struct Held {
@@ -49,7 +58,12 @@ impl Secret {
     ) -> Result<Self, SettingsError> {
         let value = settings::secret(name, value, file.clone())?;
         let held = Held::new(value);
-        Ok(Self { name: name.to_owned(), file, held: Mutex::new(held) })
+        Ok(Self { name: name.to_owned(), file, place: Place::Anywhere, held: Mutex::new(held) })
+    }
+
+    /// One that stands in a header: a file that holds what cannot changes nothing.
+    pub(super) fn in_a_header(self) -> Self {
+        Self { place: Place::Header, ..self }
     }
 
     /// The key of the settings.
@@ -82,7 +96,7 @@ impl Secret {
         let Some(file) = &self.file else { return };
         held.looked = Instant::now();
         let name = &self.name;
-        match held.hear(settings::read_secret(file)) {
+        match held.hear(settings::read_secret(file).and_then(|secret| self.place.fits(secret))) {
             Look::Same | Look::Still => {}
             Look::Another => tracing::info!("{name}_file has another content, which is used from now on"),
             Look::Unusable(why) => tracing::error!(
@@ -94,6 +108,17 @@ impl Secret {
 
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    fn fits(self, secret: SecretString) -> io::Result<SecretString> {
+        match self {
+            Self::Header if HeaderValue::from_str(secret.expose_secret()).is_err() => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "it cannot stand in a header"))
+            }
+            Self::Header | Self::Anywhere => Ok(secret),
+        }
     }
 }
 
@@ -146,6 +171,19 @@ mod tests {
         assert!(matches!(held.hear(gone()), Look::Unusable(_)), "it was there in between");
         assert_eq!(held.hear(Ok("new".into())), Look::Another);
         assert_eq!(held.value.expose_secret(), "new");
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_header_replaces_no_secret_that_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, "good").unwrap();
+        let secret = Secret::new("auth.value", None, Some(path.clone())).unwrap().in_a_header();
+        for (content, expected) in [("two\nlines\n", "good"), ("a\u{7f}", "good"), ("better\n", "better")] {
+            fs::write(&path, content).unwrap();
+            secret.look(&mut secret.held());
+            assert_eq!(secret.held().value.expose_secret(), expected, "{content:?}");
+        }
     }
 
     #[test]
