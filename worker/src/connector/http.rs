@@ -38,8 +38,22 @@ const POOL_IDLE: Duration = Duration::from_secs(4);
 const POOL_MAX_IDLE: usize = 32;
 const USER_AGENT: &str = concat!("secure-export/", env!("CARGO_PKG_VERSION"));
 
-/// What the product says in the body of a refusal, if it is in its own words.
-pub(crate) type Explain = dyn Fn(&[u8]) -> Option<String> + Send + Sync;
+/// How a product explains itself in the bodies of its answers.
+pub(crate) trait Explain: Send + Sync {
+    /// What it says in the body of a refusal, if it is in its own words.
+    fn explain(&self, body: &[u8]) -> Option<String>;
+
+    /// What became of the call as far as the body tells, whatever the status; none if the status decides.
+    fn verdict(&self, _body: &[u8]) -> Option<ConnectorError> {
+        None
+    }
+}
+
+impl<F: Fn(&[u8]) -> Option<String> + Send + Sync> Explain for F {
+    fn explain(&self, body: &[u8]) -> Option<String> {
+        self(body)
+    }
+}
 
 /// How the calls of one target are made, whatever its product.
 #[derive(Debug, Clone)]
@@ -79,7 +93,7 @@ pub(crate) struct HttpClient {
     credentials: Credentials,
     headers: HeaderMap,
     deadline: Duration,
-    explain: Box<Explain>,
+    explain: Box<dyn Explain>,
 }
 
 impl HttpClient {
@@ -88,7 +102,7 @@ impl HttpClient {
     pub(crate) fn new(
         credentials: Credentials,
         calls: &CallSettings,
-        explain: impl Fn(&[u8]) -> Option<String> + Send + Sync + 'static,
+        explain: impl Explain + 'static,
     ) -> Result<Self, SettingsError> {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         let (wire, deadline) = (Wire::new(calls)?, calls.deadline);
@@ -145,7 +159,7 @@ impl Act<'_> {
             Some(Body::Form(fields)) => request.form(fields),
             None => request,
         };
-        wire.send(request, call.purpose, explain, self.deadline).await
+        wire.send(request, call.purpose, explain.as_ref(), self.deadline).await
     }
 }
 
@@ -176,7 +190,7 @@ impl Wire {
         &self,
         request: RequestBuilder,
         purpose: Purpose,
-        explain: &Explain,
+        explain: &dyn Explain,
         deadline: Deadline,
     ) -> Result<Vec<u8>, ConnectorError> {
         if deadline.is_over() {
@@ -188,12 +202,16 @@ impl Wire {
             let mut response =
                 request.send().await.map_err(|error| unanswered(purpose, &error.without_url()))?;
             let body = read(&mut response).await;
-            if response.status().is_success() {
+            let (status, headers, now) = (response.status(), response.headers(), Timestamp::now());
+            if let Some(error) = body.as_ref().ok().and_then(|body| explain.verdict(body)) {
+                return Err(outcome::told(error, headers, now));
+            }
+            if status.is_success() {
                 return body.map_err(|reason| purpose.unanswered(reason));
             }
             // The status decides; a refusal whose text cannot be read is still a refusal.
-            let words = explain(&body.unwrap_or_default());
-            Err(purpose.refused(response.status(), response.headers(), words, Timestamp::now()))
+            let words = explain.explain(&body.unwrap_or_default());
+            Err(purpose.refused(status, headers, words, now))
         };
         // The timer first, so that a process that was stopped sends as little as can be helped when it wakes.
         tokio::select! {

@@ -45,11 +45,9 @@ impl HttpApi {
     /// When a setting cannot be used; the message names its key under `name`.
     pub fn new(name: &str, settings: HttpApiSettings, calls: &CallSettings) -> Result<Self, SettingsError> {
         let (interface, credentials) = settings.check(name)?;
-        let interface = Arc::new(interface);
-        let explaining = Arc::clone(&interface);
-        let http = HttpClient::new(credentials, calls, move |body| explaining.verdicts.explain(body))?
+        let http = HttpClient::new(credentials, calls, interface.verdicts.clone())?
             .with_headers(interface.headers.clone());
-        Ok(Self { http, interface })
+        Ok(Self { http, interface: Arc::new(interface) })
     }
 
     /// Sends one request and returns the body of its success; nothing if its condition does not hold.

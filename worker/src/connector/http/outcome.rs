@@ -73,6 +73,21 @@ impl Purpose {
     }
 }
 
+/// What the body of an answer told; how long to wait stands in a header all the same.
+pub(super) fn told(error: ConnectorError, headers: &HeaderMap, now: Timestamp) -> ConnectorError {
+    match error {
+        ConnectorError::Throttled { retry_after: None, reason } => {
+            ConnectorError::Throttled { retry_after: retry_after(headers, now), reason }
+        }
+        other @ (ConnectorError::Throttled { retry_after: Some(_), .. }
+        | ConnectorError::Unavailable(_)
+        | ConnectorError::Ambiguous(_)
+        | ConnectorError::Unauthorized(_)
+        | ConnectorError::Rejected(_)
+        | ConnectorError::Gone(_)) => other,
+    }
+}
+
 /// How long the product asks to be left alone, see <https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let header = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);

@@ -18,7 +18,7 @@ fn install_tls() {
 
 fn client(credentials: Credentials, deadline: Duration) -> HttpClient {
     install_tls();
-    HttpClient::new(credentials, &CallSettings::within(deadline), |body| {
+    HttpClient::new(credentials, &CallSettings::within(deadline), |body: &[u8]| {
         String::from_utf8(body.to_vec()).ok()
     })
     .unwrap()

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::http::{MAX_REASON_CHARS, Purpose};
+use super::super::http::{Explain, MAX_REASON_CHARS, Purpose};
 use super::super::{ConnectorError, WorkItem, WorkItemState, text};
 use super::request::Id;
 
@@ -17,8 +17,8 @@ pub(super) struct Rule {
     pub(super) values: Vec<String>,
 }
 
-/// What tells a success from a failure in a body whose status says success.
-#[derive(Debug, Default)]
+/// What a body tells of success and failure.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Verdicts {
     /// One of these places is there, and those that are there have one of their values. None: any JSON is a success.
     pub(super) success: Vec<Rule>,
@@ -64,8 +64,31 @@ impl Rule {
     }
 }
 
+impl Explain for Verdicts {
+    fn explain(&self, body: &[u8]) -> Option<String> {
+        self.words_of(&serde_json::from_slice(body).ok()?)
+    }
+
+    fn verdict(&self, body: &[u8]) -> Option<ConnectorError> {
+        let body = serde_json::from_slice(body).ok()?;
+        let is = |rules: &[Rule]| rules.iter().any(|rule| rule.fits(&body) == Some(true));
+        let words = || self.words_or_none(&body);
+        if is(&self.unauthorized) {
+            Some(ConnectorError::Unauthorized(words()))
+        } else if is(&self.throttled) {
+            Some(ConnectorError::Throttled { retry_after: None, reason: words() })
+        } else if is(&self.gone) {
+            Some(ConnectorError::Gone(words()))
+        } else if is(&self.rejected) {
+            Some(ConnectorError::Rejected(words()))
+        } else {
+            None
+        }
+    }
+}
+
 impl Verdicts {
-    /// The body of a success.
+    /// The body of a success, which the client has found to be none of the failures that have a class.
     pub(super) fn judge(&self, purpose: Purpose, body: &[u8]) -> Result<Value, ConnectorError> {
         // Some products have nothing to say about a change that they made.
         if body.is_empty() && purpose == Purpose::Change && self.success.is_empty() {
@@ -76,36 +99,23 @@ impl Verdicts {
                 "the answer is no JSON: does base_url lead to the interface of the product?".to_owned(),
             ));
         };
-        let words = || self.words_of(&body).unwrap_or_else(|| "the product gives no reason".to_owned());
-        let is = |rules: &[Rule]| rules.iter().any(|rule| rule.fits(&body) == Some(true));
-        if is(&self.unauthorized) {
-            return Err(ConnectorError::Unauthorized(words()));
-        }
-        if is(&self.throttled) {
-            return Err(ConnectorError::Throttled { retry_after: None, reason: words() });
-        }
-        if is(&self.gone) {
-            return Err(ConnectorError::Gone(words()));
-        }
-        if is(&self.rejected) {
-            return Err(ConnectorError::Rejected(words()));
-        }
         let something = |at: &Pointer| at.of(&body).is_some_and(|value| !is_nothing(value));
         if self.failure.iter().any(something) {
-            return Err(purpose.unanswered(words()));
+            return Err(purpose.unanswered(self.words_or_none(&body)));
         }
         let verdicts: Vec<bool> = self.success.iter().filter_map(|rule| rule.fits(&body)).collect();
         if !self.success.is_empty() && (verdicts.is_empty() || verdicts.contains(&false)) {
-            return Err(purpose.unanswered(format!("not what a success looks like: {}", words())));
+            let words = self.words_or_none(&body);
+            return Err(purpose.unanswered(format!("not what a success looks like: {words}")));
         }
         Ok(body)
     }
 
-    /// The product's own words.
-    pub(super) fn explain(&self, body: &[u8]) -> Option<String> {
-        self.words_of(&serde_json::from_slice(body).ok()?)
+    fn words_or_none(&self, body: &Value) -> String {
+        self.words_of(body).unwrap_or_else(|| "the product gives no reason".to_owned())
     }
 
+    /// The product's own words.
     fn words_of(&self, body: &Value) -> Option<String> {
         let said =
             self.words.iter().filter_map(|at| at.of(body).filter(|value| !is_nothing(value)).map(plain));
@@ -208,8 +218,10 @@ mod tests {
     }
 
     fn judged(purpose: Purpose, body: &Value) -> String {
-        match verdicts().judge(purpose, body.to_string().as_bytes()) {
-            Ok(_) => "success".to_owned(),
+        let (verdicts, body) = (verdicts(), body.to_string());
+        let failed = verdicts.verdict(body.as_bytes());
+        match failed.map_or_else(|| verdicts.judge(purpose, body.as_bytes()).map(drop), Err) {
+            Ok(()) => "success".to_owned(),
             Err(error) => error.to_string(),
         }
     }

@@ -64,7 +64,7 @@ async fn ask(address: SocketAddr, authorities: Authorities) -> Result<Vec<u8>, C
     let client =
         ClientCredentials::new(format!("{base}/token").parse().unwrap(), "c".to_owned(), secret, None);
     let calls = CallSettings { authorities, ..CallSettings::within(DEADLINE) };
-    let client = HttpClient::new(Credentials::ClientCredentials(client), &calls, |_| None).unwrap();
+    let client = HttpClient::new(Credentials::ClientCredentials(client), &calls, |_: &[u8]| None).unwrap();
     alone(&client, &call(Purpose::Read, &base)).await
 }
 
