@@ -137,6 +137,16 @@ async fn a_column_that_may_not_be_read_is_named() {
 }
 
 #[tokio::test]
+async fn a_column_that_the_connector_sets_itself_is_found_before_the_first_ticket() {
+    let desk = Desk::open().await;
+    for column in ["state", "sys_domain"] {
+        let presets = Presets { fields: BTreeSet::from([column.to_owned()]), ci: None };
+        let words = unusable(&desk.connector.check_presets(&presets).await.unwrap()).unwrap();
+        assert!(words.contains(&format!("`{column}`")), "{words}");
+    }
+}
+
+#[tokio::test]
 async fn columns_and_a_default_item_that_are_not_there_are_found_without_a_write() {
     let desk = Desk::open().await;
     let ci = desk.seed(CiSeed { name: "web-07".to_owned(), ..CiSeed::default() });

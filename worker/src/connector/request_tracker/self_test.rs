@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::super::{ConnectorError, Finding, Presets, Verdict};
 use super::RequestTracker;
-use super::payload::CUSTOM;
+use super::payload::{self, CUSTOM};
 use super::query::{FieldName, Id};
 use super::record::Queue;
 
@@ -51,6 +51,11 @@ impl RequestTracker {
 
     pub(super) async fn test_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
         let (mut findings, visit) = (Vec::new(), self.visit());
+        if !presets.fields.is_empty() {
+            let sample = presets.fields.iter().map(|name| (name.clone(), String::new())).collect();
+            let free = payload::fields(&self.desk, &sample);
+            findings.push(Finding::of("fields that a route may set", free, Verdict::Unusable)?);
+        }
         let custom: Vec<&str> = presets.fields.iter().filter_map(|name| name.strip_prefix(CUSTOM)).collect();
         if !custom.is_empty() {
             let lacks =

@@ -4,10 +4,10 @@ use reqwest::Method;
 use uuid::Uuid;
 
 use super::super::http::Purpose;
-use super::super::{ConnectorError, Finding, Presets, Verdict};
+use super::super::{Change, ConnectorError, Finding, Presets, Verdict};
 use super::query::{Identifier, Query, QueryValue, record_url};
 use super::record::{Row, WORK_ITEM};
-use super::{ServiceNow, correlation_id, sys_id};
+use super::{ServiceNow, correlation_id, payload, sys_id};
 
 const CHOICES: Identifier = Identifier::known("sys_choice");
 const ITEMS: Identifier = Identifier::known("cmdb_ci");
@@ -36,6 +36,9 @@ impl ServiceNow {
     pub(super) async fn test_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
         let (mut findings, table) = (Vec::new(), self.instance.table.as_str());
         if !presets.fields.is_empty() {
+            let fields = presets.fields.iter().map(|name| (name.clone(), String::new())).collect();
+            let free = payload::note(&Change { fields, ..Change::default() });
+            findings.push(Finding::of("fields that a route may set", free, Verdict::Unusable)?);
             let unread = self.unread(presets.fields.iter().map(String::as_str)).await;
             let unread = unread.and_then(|unread| match &*unread {
                 [] => Ok(()),
