@@ -4,11 +4,12 @@
 //! another part of a path or, where values stand among other text, syntax.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use shared::settings::SettingsError;
+use tracing::{error, warn};
 use uuid::Uuid;
 
 pub use self::settings::{
@@ -16,18 +17,19 @@ pub use self::settings::{
     HttpApiSettings, ItemSettings, OAuthSettings, RequestSettings,
 };
 
-use self::answer::plain;
-use self::interface::{CiLookUp, Interface};
+use self::interface::Interface;
 use self::request::{Id, Request};
 use self::template::Values;
-use super::http::{Act, HttpClient, Purpose};
+use super::http::{Act, Call, HttpClient, Purpose};
 use super::{
-    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Verdict,
-    WorkItem, WorkItemState, text,
+    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Presets,
+    Verdict, WorkItem, WorkItemState, text,
 };
 
 mod answer;
+mod ci;
 mod interface;
+mod presets;
 mod request;
 mod settings;
 mod template;
@@ -35,7 +37,10 @@ mod template;
 /// One described product and the user that we are there.
 pub struct HttpApi {
     http: HttpClient,
-    interface: Arc<Interface>,
+    interface: Interface,
+    /// Whether a work item was seen to have the key that it was made with: a product drops a field that it does not know,
+    /// or that the user may not set, without a word.
+    keeps_the_key: AtomicBool,
 }
 
 impl HttpApi {
@@ -47,22 +52,23 @@ impl HttpApi {
         let (interface, credentials) = settings.check(name)?;
         let http = HttpClient::new(credentials, calls, interface.verdicts.clone())?
             .with_headers(interface.headers.clone());
-        Ok(Self { http, interface: Arc::new(interface) })
+        Ok(Self { http, interface, keeps_the_key: AtomicBool::new(false) })
     }
 
-    /// Sends one request and returns the body of its success; nothing if its condition does not hold.
-    async fn send(
+    fn call(
         &self,
-        act: &Act<'_>,
         purpose: Purpose,
         request: &Request,
         values: &Values,
         fields: &BTreeMap<String, String>,
-    ) -> Result<Option<Value>, ConnectorError> {
-        let call = request.call(&self.interface.base_url, purpose, values, fields);
-        let Some(call) = call.map_err(ConnectorError::Rejected)? else { return Ok(None) };
-        let answer = act.call(&call).await?;
-        self.interface.verdicts.judge(purpose, &answer).map(Some)
+    ) -> Result<Call, ConnectorError> {
+        request.call(&self.interface.base_url, purpose, values, fields).map_err(ConnectorError::Rejected)
+    }
+
+    /// The body of a success.
+    async fn send(&self, act: &Act<'_>, call: &Call) -> Result<Value, ConnectorError> {
+        let answer = act.call(call).await?;
+        self.interface.verdicts.judge(call.purpose, &answer)
     }
 
     /// Sends a request that only asks, and returns the part of its answer that it points to.
@@ -73,7 +79,8 @@ impl HttpApi {
         request: &Request,
         values: &Values,
     ) -> Result<Value, ConnectorError> {
-        let answer = self.send(act, purpose, request, values, &BTreeMap::new()).await?.unwrap_or_default();
+        let call = self.call(purpose, request, values, &BTreeMap::new())?;
+        let answer = self.send(act, &call).await?;
         part(request, &answer).map_err(|reason| purpose.unanswered(reason))
     }
 
@@ -94,15 +101,36 @@ impl HttpApi {
         items.iter().map(|item| shape.item(item).map_err(ConnectorError::Rejected)).collect()
     }
 
+    /// The work item at an address of its own, as the answer shows it.
+    async fn record(&self, act: &Act<'_>, id: &Id) -> Result<Value, ConnectorError> {
+        self.ask(act, Purpose::Read, &self.interface.read, &values(json!({"id": id.as_str()}))).await
+    }
+
     async fn read_in(&self, act: &Act<'_>, id: &Id) -> Result<WorkItem, ConnectorError> {
-        let values = values(json!({"id": id.as_str()}));
-        let item = self.ask(act, Purpose::Read, &self.interface.read, &values).await?;
+        let item = self.record(act, id).await?;
         let item = self.interface.shape.item(&item).map_err(ConnectorError::Unavailable)?;
         if item.id == id.as_str() {
             return Ok(item);
         }
         // What leads to another record is no longer a work item of its own.
         Ok(WorkItem { id: id.as_str().to_owned(), state: WorkItemState::Closed, ..item })
+    }
+
+    /// The calls of a change. Each is made before the first is sent, so what cannot be made leaves nothing half done.
+    fn calls<'a>(
+        &self,
+        requests: &'a [Request],
+        values: &Values,
+        fields: &BTreeMap<String, String>,
+    ) -> Result<Vec<(&'a Request, Call)>, ConnectorError> {
+        have_place_for(requests, fields)?;
+        let mut calls = Vec::new();
+        for request in requests {
+            if request.is_due(values, fields).map_err(ConnectorError::Rejected)? {
+                calls.push((request, self.call(Purpose::Change, request, values, fields)?));
+            }
+        }
+        Ok(calls)
     }
 
     /// Makes a change by its requests, and reads back whether the work item is in one of the states now.
@@ -114,12 +142,11 @@ impl HttpApi {
         fields: &BTreeMap<String, String>,
         wanted: &[WorkItemState],
     ) -> Result<(), ConnectorError> {
-        self.has_place_for(requests, fields)?;
-        let (act, mut seen) = (self.http.act(), None);
-        for request in requests {
-            let Some(answer) = self.send(&act, Purpose::Change, request, values, fields).await? else {
-                continue;
-            };
+        let calls = self.calls(requests, values, fields)?;
+        let (act, mut accepted, mut seen) = (self.http.act(), 0, None);
+        for (request, call) in &calls {
+            let answer = self.send(&act, call).await.map_err(|error| since(accepted, error))?;
+            accepted += 1;
             if request.item.is_some() {
                 let item = part(request, &answer).and_then(|item| self.interface.shape.item(&item));
                 seen = Some(item.map_err(ConnectorError::Ambiguous)?);
@@ -130,7 +157,7 @@ impl HttpApi {
         }
         let item = match seen {
             Some(item) => item,
-            None => self.read_in(&act, id).await.map_err(ConnectorError::after_a_write)?,
+            None => self.read_in(&act, id).await.map_err(|error| since(accepted, error))?,
         };
         if wanted.contains(&item.state) {
             return Ok(());
@@ -142,24 +169,56 @@ impl HttpApi {
         )))
     }
 
-    /// A field of the route that no request takes would be lost without a word.
-    fn has_place_for(
-        &self,
-        requests: &[Request],
-        fields: &BTreeMap<String, String>,
-    ) -> Result<(), ConnectorError> {
-        match fields.keys().next() {
-            Some(field) if requests.iter().all(|request| request.fields_at.is_none()) => {
-                Err(ConnectorError::Rejected(format!(
-                    "the route sets field `{field}`, for which no request has a place: give one a `fields_at`"
-                )))
+    /// Whether new work items keep their key, as the first ones show: in the answer, or read back. Without its key one is
+    /// ours all the same: the ledger knows its id.
+    async fn check_key(&self, act: &Act<'_>, item: &WorkItem, made: &Value, key: &str) {
+        let shape = &self.interface.shape;
+        if self.keeps_the_key.load(Ordering::Relaxed) {
+            return;
+        }
+        let number = &item.number;
+        let has_it = if shape.has(made, key) {
+            Ok(true)
+        } else {
+            match Id::parse(&item.id) {
+                Ok(id) => self.record(act, &id).await.map(|record| shape.has(&record, key)),
+                Err(error) => Err(error),
             }
-            Some(_) | None => Ok(()),
+        };
+        match has_it {
+            Ok(true) => self.keeps_the_key.store(true, Ordering::Relaxed),
+            Ok(false) => error!(
+                ticket.number = number,
+                "{number} was made without its key at {:?}, so it is not found again after a lost answer: let the \
+                 product keep and show that field",
+                shape.key.as_str()
+            ),
+            Err(error) => {
+                warn!(ticket.number = number, %error, "cannot read new work item {number} back: {error}");
+            }
         }
     }
 
     fn prose(&self, text: &str) -> String {
         text::block(text, self.interface.text_chars)
+    }
+
+    /// The request that makes a work item, and its call.
+    fn creation(&self, draft: &Draft) -> Result<(&Request, Call), ConnectorError> {
+        let (interface, request) = (&self.interface, &self.interface.create);
+        let fields = self.fields(&draft.fields);
+        have_place_for(std::slice::from_ref(request), &fields)?;
+        let values = values(json!({
+            "key": draft.correlation_id,
+            "summary": text::line(&draft.summary, interface.summary_chars),
+            "description": self.prose(&draft.description),
+            "note": self.prose(&draft.note),
+            "impact": draft.impact,
+            "urgency": draft.urgency,
+            "ci": draft.ci,
+        }));
+        let call = self.call(Purpose::Create, request, &values, &fields)?;
+        Ok((request, call))
     }
 
     fn changed(&self, id: &Id, change: &Change) -> Values {
@@ -168,23 +227,6 @@ impl HttpApi {
 
     fn fields(&self, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         given.iter().map(|(name, value)| (name.clone(), self.prose(value))).collect()
-    }
-
-    async fn look_up(&self, look_up: &CiLookUp, value: &str) -> Result<CiHits, ConnectorError> {
-        if look_up.plain_values_only && !is_plain(value) {
-            return Ok(CiHits::new());
-        }
-        let values = values(json!({"value": value}));
-        let list = self.ask(&self.http.act(), Purpose::Search, &look_up.request, &values).await?;
-        let mut hits = CiHits::new();
-        for item in records(list).map_err(ConnectorError::Unavailable)? {
-            let at = |pointer: &answer::Pointer| pointer.of(&item).map(plain).unwrap_or_default();
-            // A search for a part of it also finds others.
-            if at(&look_up.value).to_lowercase() == value.to_lowercase() {
-                hits.insert(at(&look_up.id), at(&look_up.name));
-            }
-        }
-        Ok(hits)
     }
 }
 
@@ -196,6 +238,10 @@ impl Connector for HttpApi {
         Ok(vec![Finding::of("search by key", found, Verdict::Unusable)?])
     }
 
+    async fn check_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
+        Ok(self.test_presets(presets))
+    }
+
     async fn find(&self, correlation_id: &str) -> Result<Vec<WorkItem>, ConnectorError> {
         self.items(correlation_id).await
     }
@@ -205,21 +251,13 @@ impl Connector for HttpApi {
     }
 
     async fn create(&self, draft: &Draft) -> Result<WorkItem, ConnectorError> {
-        let (interface, request) = (&self.interface, &self.interface.create);
-        let fields = self.fields(&draft.fields);
-        self.has_place_for(std::slice::from_ref(request), &fields)?;
-        let values = values(json!({
-            "key": draft.correlation_id,
-            "summary": text::line(&draft.summary, interface.summary_chars),
-            "description": self.prose(&draft.description),
-            "note": self.prose(&draft.note),
-            "impact": draft.impact,
-            "urgency": draft.urgency,
-            "ci": draft.ci,
-        }));
-        let answer = self.send(&self.http.act(), Purpose::Create, request, &values, &fields).await?;
-        let item = part(request, &answer.unwrap_or_default()).and_then(|item| interface.shape.item(&item));
-        item.map_err(ConnectorError::Ambiguous)
+        let (request, call) = self.creation(draft)?;
+        let act = self.http.act();
+        let answer = self.send(&act, &call).await?;
+        let made = part(request, &answer).map_err(ConnectorError::Ambiguous)?;
+        let item = self.interface.shape.item(&made).map_err(ConnectorError::Ambiguous)?;
+        self.check_key(&act, &item, &made, &draft.correlation_id).await;
+        Ok(item)
     }
 
     async fn note(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
@@ -253,19 +291,7 @@ impl Connector for HttpApi {
     }
 
     async fn find_cis(&self, way: CiWay, candidate: &CiCandidate) -> Result<CiHits, ConnectorError> {
-        let interface = &self.interface;
-        let (look_up, value) = match (way, candidate) {
-            (CiWay::ArmId, CiCandidate::ArmId(id)) => (&interface.arm_id, id),
-            (CiWay::Name, CiCandidate::Name(name)) => (&interface.name, name),
-            (CiWay::Tag, CiCandidate::ArmId(id)) => (&interface.tag, id),
-            (CiWay::ArmId | CiWay::Tag, CiCandidate::Name(_)) | (CiWay::Name, CiCandidate::ArmId(_)) => {
-                return Ok(CiHits::new());
-            }
-        };
-        match look_up {
-            Some(look_up) => self.look_up(look_up, value).await,
-            None => Ok(CiHits::new()),
-        }
+        self.look_up(way, candidate).await
     }
 }
 
@@ -291,7 +317,28 @@ fn values(object: Value) -> Values {
     }
 }
 
-/// Letters, digits and signs that no query language gives a meaning inside a word; resource ids seldom have others.
-fn is_plain(value: &str) -> bool {
-    value.chars().all(|c| c.is_alphanumeric() || matches!(c, '/' | '-' | '_' | '.'))
+/// A field of the route that no request takes would be lost without a word.
+fn have_place_for(requests: &[Request], fields: &BTreeMap<String, String>) -> Result<(), ConnectorError> {
+    match fields.keys().next() {
+        Some(field) if requests.iter().all(|request| request.fields_at.is_none()) => {
+            Err(ConnectorError::Rejected(format!(
+                "the route sets field `{field}`, for which no request has a place: give one a `fields_at`"
+            )))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
+
+/// What an error means after so many accepted requests of a change: what was accepted stands, so nobody may believe that
+/// nothing was done.
+fn since(accepted: usize, error: ConnectorError) -> ConnectorError {
+    match (accepted, error) {
+        (0, error) | (_, error @ ConnectorError::Ambiguous(_)) => error,
+        (_, error) => ConnectorError::Ambiguous(format!(
+            "{accepted} requests of the change were accepted, then: {error}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

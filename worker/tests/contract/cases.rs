@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use worker::connector::{Change, CiCandidate, ConnectorError, Draft, Verdict, WorkItem, WorkItemState};
+use worker::connector::{
+    Change, CiCandidate, CiWay, ConnectorError, Draft, Verdict, WorkItem, WorkItemState,
+};
 use worker::sync::binding::{CiMatch, CiSettings, bind};
 
 use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, change, draft};
@@ -222,6 +224,18 @@ pub(crate) async fn does_not_believe_a_search_that_forgets_its_condition(desk: &
     assert!(matches!(find, ConnectorError::Rejected(_)), "{find}");
     let findings = desk.connector().check().await.unwrap();
     assert!(findings.iter().any(|finding| matches!(finding.verdict, Verdict::Unusable(_))), "{findings:?}");
+    Possible::Yes
+}
+
+pub(crate) async fn does_not_believe_a_search_for_items_that_forgets_its_condition(
+    desk: &dyn Desk,
+) -> Possible {
+    let machine = named(desk, "web-07");
+    seeded!(desk, &machine, &format!("{MACHINES}{machine}"));
+    needs!(desk.peculiar(Peculiarity::SearchLies).await);
+    let other = arm(&format!("{MACHINES}{}", named(desk, "web-08")));
+    let found = desk.connector().find_cis(CiWay::ArmId, &other).await;
+    assert!(matches!(found, Err(ConnectorError::Rejected(_))), "{found:?}");
     Possible::Yes
 }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use itsm_simulator::help_desk::{CiSeed, HelpDesk, PersonalChange, Switches, Ticket};
 use itsm_simulator::{Effect, Fault, ItsmSimulator, Running, Settings};
-use worker::connector::{CallSettings, Connector, ConnectorSettings, WorkItem};
+use worker::connector::{
+    CallSettings, Connector, ConnectorError, ConnectorSettings, WorkItem, WorkItemState,
+};
 
-use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, fault};
+use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, change, draft, fault};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -152,6 +154,33 @@ impl Desk for DescribedDesk {
         let seed = CiSeed { name: name.to_owned(), arm_id: arm_id.to_owned() };
         self.help_desk().seed_ci(seed).ok().map(|id| id.to_string())
     }
+}
+
+#[tokio::test]
+async fn a_resolve_that_is_refused_again_and_again_writes_no_notes() {
+    for desk in [DescribedDesk::servicedesk_plus().await, DescribedDesk::zammad().await] {
+        let item = desk.connector.create(&draft("sx1-a")).await.unwrap();
+        let before = desk.held().await[0].texts.clone();
+        assert_eq!(desk.peculiar(Peculiarity::MandatoryField).await, Possible::Yes);
+        for _ in 0..3 {
+            let error = desk.connector.resolve(&item.id, &change("done")).await.unwrap_err();
+            assert!(matches!(error, ConnectorError::Rejected(_)), "{error}");
+        }
+        assert_eq!(desk.held().await[0].texts, before);
+    }
+}
+
+#[tokio::test]
+async fn a_change_whose_note_is_refused_is_not_taken_for_one_that_was_not_made() {
+    let desk = DescribedDesk::servicedesk_plus().await;
+    let item = desk.connector.create(&draft("sx1-a")).await.unwrap();
+    assert_eq!(desk.peculiar(Peculiarity::MayNotWrite).await, Possible::Yes);
+    let resolved = desk.connector.resolve(&item.id, &change("done")).await.unwrap_err();
+    assert!(matches!(resolved, ConnectorError::Ambiguous(_)), "{resolved}");
+    assert_eq!(desk.connector.read(&item.id).await.unwrap().state, WorkItemState::Resolved);
+    let reopened = desk.connector.reopen(&item.id, &change("again")).await.unwrap_err();
+    assert!(matches!(reopened, ConnectorError::Ambiguous(_)), "{reopened}");
+    assert_eq!(desk.connector.read(&item.id).await.unwrap().state, WorkItemState::Open);
 }
 
 /// What a browser makes of it.

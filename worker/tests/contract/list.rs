@@ -22,6 +22,7 @@ macro_rules! for_every_case {
             survives_or_reports_an_expired_login_and_writes_nothing_twice: ["Request Tracker, real"];
             finds_later_what_a_search_does_not_show_yet: ["Request Tracker, real"];
             does_not_believe_a_search_that_forgets_its_condition: ["ServiceNow", "Request Tracker, real"];
+            does_not_believe_a_search_for_items_that_forgets_its_condition: ["ServiceNow", "Request Tracker, real", "Zammad, described"];
             reports_a_missing_permission_as_a_refusal: ["Request Tracker, real"];
             reports_a_missing_mandatory_field_in_the_products_words: ["Request Tracker", "Request Tracker, real"];
             notices_a_resolve_that_is_taken_back: ["Request Tracker, real"];

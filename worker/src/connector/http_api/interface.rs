@@ -1,9 +1,10 @@
-//! What the connector makes of the settings: everything checked, and every request tried once with plain values.
+//! What the connector makes of the settings: everything checked, and every request tried with values of all kinds.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use shared::settings::SettingsError;
 use url::Url;
@@ -14,7 +15,7 @@ use super::request::{Content, Request};
 use super::settings::{
     AnswerSettings, AuthSettings, CiLookUpSettings, HttpApiSettings, ItemSettings, RequestSettings,
 };
-use super::template::{Text, Tree, Values, holds};
+use super::template::{Text, Tree, Values, names};
 
 /// Checked settings: nothing in them needs a second look.
 #[derive(Debug)]
@@ -43,8 +44,10 @@ pub(super) struct CiLookUp {
     pub(super) id: Pointer,
     pub(super) name: Pointer,
     pub(super) value: Pointer,
-    /// The value stands among other text, so only one that is no syntax of any language may be asked for.
+    /// The value is made part of a text, so only one that is no syntax of any language may be asked for.
     pub(super) plain_values_only: bool,
+    /// The most items of an answer that may also have only a part of the value; none: each has the value.
+    pub(super) partial_limit: Option<NonZeroUsize>,
 }
 
 impl HttpApiSettings {
@@ -52,19 +55,24 @@ impl HttpApiSettings {
     pub(super) fn check(self, name: &str) -> Result<(Interface, Credentials), SettingsError> {
         let base_url = base_url(&format!("{name}.base_url"), &self.base_url, self.danger_allow_http)?;
         let credentials = self.auth.check(&format!("{name}.auth"), self.danger_allow_http)?;
-        let made = json!({
-            "key": "sx1", "summary": "s", "description": "d", "note": "n", "impact": 3, "urgency": 3, "ci": "1",
-        });
-        let changed = json!({"id": "1", "note": "n", "ci": "1"});
+        let headers = headers(&format!("{name}.headers"), &self.headers)?;
+        let login = credentials.header();
+        // The client sends the second with every call.
+        if headers.contains_key(login) || login == ACCEPT {
+            return Err(SettingsError::Invalid(format!(
+                "{name}: the header {login} would carry the secret and something else: remove it from headers, or log \
+                 in by another one"
+            )));
+        }
+        let changed = CIS.map(|ci| json!({"id": "1", "note": "n", "ci": ci}));
         let doubled = json!({"id": "1", "original": {"id": "2", "number": "2"}, "note": "n"});
-        let several = |act: &str, given: Vec<RequestSettings>, sample: &Value| {
+        let several = |act: &str, given: Vec<RequestSettings>, samples: &[Value]| {
             let key = |index| format!("{name}.{act}[{index}]");
             let given = given.into_iter().enumerate();
-            given.map(|(index, request)| request.check(&key(index), sample)).collect::<Result<Vec<_>, _>>()
+            given.map(|(index, request)| request.check(&key(index), samples)).collect::<Result<Vec<_>, _>>()
         };
-        let one = |act: &str, given: RequestSettings, sample: Value| {
-            needs_item(&format!("{name}.{act}"), &given)?;
-            given.check(&format!("{name}.{act}"), &sample)
+        let one = |act: &str, given: RequestSettings, samples: &[Value]| {
+            given.check_asking(&format!("{name}.{act}"), samples)
         };
         let find_ci = |way: &str, given: Option<CiLookUpSettings>| {
             given.map(|given| given.check(&format!("{name}.ci.{way}"))).transpose()
@@ -78,24 +86,39 @@ impl HttpApiSettings {
         }
         let interface = Interface {
             base_url,
-            headers: headers(&format!("{name}.headers"), &self.headers)?,
+            headers,
             summary_chars: self.summary_chars,
             text_chars: self.text_chars,
             verdicts: self.answers.check(&format!("{name}.answers"))?,
             shape: self.item.check(&format!("{name}.item"), self.reopen.is_empty())?,
-            create: one("create", self.create, made)?,
-            find: one("find", self.find, json!({"key": "sx1"}))?,
-            read: one("read", self.read, json!({"id": "1"}))?,
+            create: one("create", self.create, &drafts())?,
+            find: one("find", self.find, &[json!({"key": "sx1"})])?,
+            read: one("read", self.read, &[json!({"id": "1"})])?,
             note: several("note", self.note, &changed)?,
             resolve: several("resolve", self.resolve, &changed)?,
             reopen: several("reopen", self.reopen, &changed)?,
-            close_double: several("close_double", self.close_double, &doubled)?,
+            close_double: several("close_double", self.close_double, &[doubled])?,
             arm_id: find_ci("arm_id", self.ci.arm_id)?,
             name: find_ci("name", self.ci.name)?,
             tag: find_ci("tag", self.ci.tag)?,
         };
         Ok((interface, credentials))
     }
+}
+
+/// With and without a configuration item.
+const CIS: [Option<&str>; 2] = [Some("1"), None];
+
+/// Every kind of new work item: a map of severities that lacks a level would park the first alert of that severity.
+fn drafts() -> Vec<Value> {
+    let draft = |(impact, urgency, ci): (u8, u8, Option<&str>)| {
+        json!({
+            "key": "sx1", "summary": "s", "description": "d", "note": "n", "impact": impact, "urgency": urgency,
+            "ci": ci,
+        })
+    };
+    let levels = (1..=5).flat_map(|impact| (1..=5).map(move |urgency| (impact, urgency)));
+    levels.flat_map(|(impact, urgency)| CIS.map(|ci| draft((impact, urgency, ci)))).collect()
 }
 
 impl AuthSettings {
@@ -182,8 +205,23 @@ impl ItemSettings {
 }
 
 impl RequestSettings {
+    /// A request whose answer is needed.
+    fn check_asking(self, name: &str, samples: &[Value]) -> Result<Request, SettingsError> {
+        if self.item.is_none() {
+            return Err(SettingsError::Invalid(format!(
+                "{name}.item is missing: say where in the answer it stands, \"\" for all of it"
+            )));
+        }
+        if self.when.is_some() {
+            return Err(SettingsError::Invalid(format!(
+                "{name}.when would leave a request out that is always needed: remove it"
+            )));
+        }
+        self.check(name, samples)
+    }
+
     /// The request, tried with values like those that it will get.
-    fn check(self, name: &str, sample: &Value) -> Result<Request, SettingsError> {
+    fn check(self, name: &str, samples: &[Value]) -> Result<Request, SettingsError> {
         let invalid = |what: String| SettingsError::Invalid(format!("{name}{what}"));
         let method = match self.method.as_str() {
             "GET" => Method::GET,
@@ -197,6 +235,12 @@ impl RequestSettings {
             (Some(json), None) => Some(Content::Json(Tree::parse(json))),
             (None, Some(form)) => {
                 Some(Content::Form(Tree::Map(form.into_iter().map(|(k, v)| (k, Tree::parse(v))).collect())))
+            }
+            (None, None) if self.fields_at.is_some() => {
+                return Err(invalid(
+                    ".fields_at is a place in a body, and there is none: add json = {} or form = {}"
+                        .to_owned(),
+                ));
             }
             (None, None) => None,
         };
@@ -212,45 +256,45 @@ impl RequestSettings {
             fields_at: at("fields_at", self.fields_at)?,
             item: at("item", self.item)?,
         };
-        request.try_out(sample).map_err(|reason| invalid(format!(": {reason}")))?;
+        for sample in samples {
+            request.try_out(sample).map_err(|reason| invalid(format!(": {reason}")))?;
+        }
         Ok(request)
     }
 }
 
 impl Request {
-    /// A request that fails with plain values would fail with every alert.
+    /// A request that fails with values like these would park every ticket that has such.
     fn try_out(&self, sample: &Value) -> Result<(), String> {
         let values: Values = sample.as_object().cloned().unwrap_or_default();
-        if let Some(condition) = &self.when {
-            holds(condition, &values)?;
+        if let Some(condition) = &self.when
+            && let Some(unknown) = names(condition)?.iter().find(|name| !values.contains_key(*name))
+        {
+            return Err(format!("{condition:?}: there is no value {unknown:?} here"));
         }
-        let unconditional = Url::parse("https://localhost/").map_err(|error| error.to_string())?;
-        let fields = BTreeMap::from([("a field of the route".to_owned(), String::new())]);
-        self.call(&unconditional, Purpose::Search, &values, &fields).map(drop)
+        let base = Url::parse("https://localhost/").map_err(|error| error.to_string())?;
+        let of_the_route = BTreeMap::from([("a field of the route".to_owned(), String::new())]);
+        for fields in [BTreeMap::new(), of_the_route] {
+            if self.is_due(&values, &fields)? {
+                self.call(&base, Purpose::Search, &values, &fields)?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl CiLookUpSettings {
     fn check(self, name: &str) -> Result<CiLookUp, SettingsError> {
-        let key = format!("{name}.request");
-        needs_item(&key, &self.request)?;
-        let request = self.request.check(&key, &json!({"value": "web-07"}))?;
+        let samples = [json!({"value": "web-07"})];
+        let request = self.request.check_asking(&format!("{name}.request"), &samples)?;
         Ok(CiLookUp {
-            plain_values_only: request.surrounds("value"),
+            plain_values_only: request.embeds("value"),
+            partial_limit: self.partial_limit,
             request,
             id: pointer(&format!("{name}.id"), &self.id)?,
             name: pointer(&format!("{name}.name"), &self.name)?,
             value: pointer(&format!("{name}.value"), &self.value)?,
         })
-    }
-}
-
-fn needs_item(name: &str, request: &RequestSettings) -> Result<(), SettingsError> {
-    match &request.item {
-        Some(_) => Ok(()),
-        None => Err(SettingsError::Invalid(format!(
-            "{name}.item is missing: say where in the answer it stands, \"\" for all of it"
-        ))),
     }
 }
 

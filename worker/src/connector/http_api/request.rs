@@ -58,7 +58,19 @@ pub(super) enum Content {
 }
 
 impl Request {
-    /// The call; none if its condition does not hold.
+    /// Whether it is sent at all.
+    ///
+    /// # Errors
+    /// When its condition cannot be judged.
+    pub(super) fn is_due(&self, values: &Values, fields: &BTreeMap<String, String>) -> Result<bool, String> {
+        let carries_fields = self.fields_at.is_some() && !fields.is_empty();
+        match &self.when {
+            Some(condition) if !carries_fields => holds(condition, values),
+            Some(_) | None => Ok(true),
+        }
+    }
+
+    /// The call that it makes of these values.
     ///
     /// # Errors
     /// When a text cannot be rendered, or a field of the route has no place.
@@ -68,17 +80,14 @@ impl Request {
         purpose: Purpose,
         values: &Values,
         fields: &BTreeMap<String, String>,
-    ) -> Result<Option<Call>, String> {
-        let takes_fields = self.fields_at.is_some() && !fields.is_empty();
-        if let Some(condition) = &self.when
-            && !takes_fields
-            && !holds(condition, values)?
-        {
-            return Ok(None);
-        }
+    ) -> Result<Call, String> {
         let mut url = base.clone();
-        let path = self.path.iter().map(|text| text.render(values).map(|value| plain(&value)));
+        let path = self.path.iter().map(|text| text.render(values));
         let path = path.collect::<Result<Vec<_>, _>>()?;
+        if path.iter().any(Value::is_null) {
+            return Err("a part of the path is none".to_owned());
+        }
+        let path: Vec<String> = path.iter().map(plain).collect();
         if let Some(wrong) = path.iter().find(|part| matches!(part.as_str(), "" | "." | "..")) {
             return Err(format!("{wrong:?} cannot be a part of the path"));
         }
@@ -96,16 +105,17 @@ impl Request {
             Some(Content::Form(_)) => Body::Form(pairs(body)),
             Some(Content::Json(_)) | None => Body::Json(body),
         });
-        Ok(Some(Call { purpose, method: self.method.clone(), url, body }))
+        Ok(Call { purpose, method: self.method.clone(), url, body })
     }
 
-    /// Whether the value of this name stands among other text of the query or the body.
-    pub(super) fn surrounds(&self, name: &str) -> bool {
+    /// Whether the value of this name is made part of a text, where it could be taken for syntax.
+    pub(super) fn embeds(&self, name: &str) -> bool {
         let body = match &self.body {
-            Some(Content::Json(tree) | Content::Form(tree)) => tree.surrounds(name),
+            Some(Content::Json(tree) | Content::Form(tree)) => tree.embeds(name),
             None => false,
         };
-        body || self.query.iter().any(|(_, tree)| tree.surrounds(name))
+        body || self.path.iter().any(|part| part.embeds(name))
+            || self.query.iter().any(|(_, tree)| tree.embeds(name))
     }
 
     fn with_fields(&self, mut body: Value, fields: &BTreeMap<String, String>) -> Result<Value, String> {
@@ -175,7 +185,9 @@ mod tests {
     fn call(request: &Request, values: Value, fields: &[(&str, &str)]) -> Result<Option<Call>, String> {
         let base = "https://itsm.example.com/app/".parse().unwrap();
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        request.call(&base, Purpose::Change, values.as_object().unwrap(), &fields)
+        let values = values.as_object().unwrap();
+        let is_due = request.is_due(values, &fields)?;
+        is_due.then(|| request.call(&base, Purpose::Change, values, &fields)).transpose()
     }
 
     #[test]
@@ -207,6 +219,20 @@ mod tests {
         let url = |id: &str| call(&request, json!({"id": id, "key": ""}), &[]).map(|call| call.unwrap().url);
         assert_eq!(url("a/../b?c#d").unwrap().path(), "/app/tickets/a%2F..%2Fb%3Fc%23d");
         assert!(url("..").is_err() && url("").is_err());
+        assert!(call(&request, json!({"id": null, "key": ""}), &[]).is_err());
+    }
+
+    #[test]
+    fn a_value_that_is_made_part_of_a_path_a_query_or_a_body_is_noticed() {
+        let of = |path: &str, body: Value| request(&["cis", path], Some(Content::Json(Tree::parse(body))));
+        assert!(of("cis(Name='{{ value }}')", json!({})).embeds("value"));
+        assert!(of("x", json!({"q": "name:{{ value }}"})).embeds("value"));
+        let query = Request {
+            query: vec![("q".to_owned(), Tree::parse(json!("a{{ value }}")))],
+            ..of("x", json!({}))
+        };
+        assert!(query.embeds("value"));
+        assert!(!of("{{ value }}", json!("{{ value }}")).embeds("value"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `[targets.NAME.connector.http_api]`: what an operator writes.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
@@ -45,7 +46,8 @@ pub struct HttpApiSettings {
     pub note: Vec<RequestSettings>,
     /// Resolves the work item `id`; likewise.
     pub resolve: Vec<RequestSettings>,
-    /// Sets the resolved work item `id` to work again; likewise. None: what is resolved is never reopened.
+    /// Sets the resolved work item `id` to work again; likewise. None: a state of `item.resolved` counts as closed, so a
+    /// work item that a person resolves is treated as `route.people.closed` says.
     #[serde(default)]
     pub reopen: Vec<RequestSettings>,
     /// Closes the work item `id` as a duplicate of `original.id`, which people know as `original.number`.
@@ -168,7 +170,7 @@ pub struct RequestSettings {
     pub json: Option<Value>,
     /// The body, as a form; a value that is no string is written as JSON.
     pub form: Option<BTreeMap<String, Value>>,
-    /// An expression: the request is sent only where it holds, or to carry fields of the route.
+    /// For a request of a change, an expression: it is sent only where that holds, or to carry fields of the route.
     pub when: Option<String>,
     /// Where in the body the fields of the route stand; in a form, the name of a field comes first.
     pub fields_at: Option<String>,
@@ -200,6 +202,9 @@ pub struct CiLookUpSettings {
     pub name: String,
     /// Where in an item the value stands that was searched for.
     pub value: String,
+    /// For a search that also finds what has only a part of the value: as many items as it answers with at most. An
+    /// answer of so many tells nothing for certain. Default none: every item that is found has the value.
+    pub partial_limit: Option<NonZeroUsize>,
 }
 
 fn authorization() -> String {

@@ -1,25 +1,39 @@
 //! The texts of requests, as an operator writes them: plain, or with expressions of Jinja. Pure.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, escape_formatter};
 use serde_json::{Map, Value};
 use shared::causes::told;
 
 /// Instructions that one text may take.
 const FUEL: u64 = 100_000;
+/// Filters that leave a value all of the text that it stands in.
+const LETTER_CASE: [&str; 2] = ["lower", "upper"];
 
 static JINJA: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment.add_filter("html", html);
+    environment.set_formatter(|out, state, value| {
+        if value.is_none() {
+            return Err(Error::new(ErrorKind::InvalidOperation, "a value is none").with_source(NoValue));
+        }
+        escape_formatter(out, state, value)
+    });
     environment
 });
 
 /// What the texts of one act can name.
 pub(super) type Values = Map<String, Value>;
+
+/// Why a text has no value: one that stands in it has none.
+#[derive(Debug, thiserror::Error)]
+#[error("it has nothing to stand there")]
+struct NoValue;
 
 /// One text. It is compiled when it is used, which costs microseconds beside a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +41,7 @@ pub(super) enum Text {
     Plain(String),
     /// A single expression keeps its type: a number stays one, and what is none is left out.
     Expression(String),
+    /// It is left out as a whole where a value that it would show is none.
     Mixed(String),
 }
 
@@ -53,7 +68,7 @@ impl Text {
         }
     }
 
-    /// Its value; null where an expression has none.
+    /// Its value; null where it has none.
     pub(super) fn render(&self, values: &Values) -> Result<Value, String> {
         match self {
             Self::Plain(text) => Ok(Value::String(text.clone())),
@@ -67,16 +82,23 @@ impl Text {
                 }
                 serde_json::to_value(value).map_err(|error| wrong(text, &error))
             }
-            Self::Mixed(text) => {
-                JINJA.render_str(text, Serde(values)).map(Value::String).map_err(|error| wrong(text, &error))
-            }
+            Self::Mixed(text) => match JINJA.render_str(text, Serde(values)) {
+                Ok(text) => Ok(Value::String(text)),
+                Err(error) if lacks_a_value(&error) => Ok(Value::Null),
+                Err(error) => Err(wrong(text, &error)),
+            },
         }
     }
 
-    /// Whether the value of this name stands among other text, where it could be taken for syntax.
-    fn surrounds(&self, name: &str) -> bool {
+    /// Whether the value of this name is made part of a text, where it could be taken for syntax.
+    pub(super) fn embeds(&self, name: &str) -> bool {
         match self {
-            Self::Plain(_) | Self::Expression(_) => false,
+            Self::Plain(_) => false,
+            Self::Expression(text) => {
+                let mut steps = text.split('|').map(str::trim);
+                let is_all = steps.next() == Some(name) && steps.all(|step| LETTER_CASE.contains(&step));
+                !is_all && names(text).is_ok_and(|names| names.contains(name))
+            }
             Self::Mixed(text) => JINJA
                 .template_from_str(text)
                 .is_ok_and(|template| template.undeclared_variables(false).contains(name)),
@@ -120,12 +142,12 @@ impl Tree {
         }
     }
 
-    pub(super) fn surrounds(&self, name: &str) -> bool {
+    pub(super) fn embeds(&self, name: &str) -> bool {
         match self {
             Self::Fixed(_) => false,
-            Self::Text(text) => text.surrounds(name),
-            Self::List(items) => items.iter().any(|item| item.surrounds(name)),
-            Self::Map(items) => items.iter().any(|(_, item)| item.surrounds(name)),
+            Self::Text(text) => text.embeds(name),
+            Self::List(items) => items.iter().any(|item| item.embeds(name)),
+            Self::Map(items) => items.iter().any(|(_, item)| item.embeds(name)),
         }
     }
 }
@@ -133,7 +155,21 @@ impl Tree {
 /// Whether a condition holds.
 pub(super) fn holds(condition: &str, values: &Values) -> Result<bool, String> {
     let held = JINJA.compile_expression(condition).and_then(|expression| expression.eval(Serde(values)));
-    held.map(|value| value.is_true()).map_err(|error| wrong(condition, &error))
+    match held {
+        Ok(value) if value.is_undefined() => Err(format!("{condition:?}: there is no such value")),
+        Ok(value) => Ok(value.is_true()),
+        Err(error) => Err(wrong(condition, &error)),
+    }
+}
+
+/// What an expression names.
+pub(super) fn names(expression: &str) -> Result<HashSet<String>, String> {
+    let compiled = JINJA.compile_expression(expression).map_err(|error| wrong(expression, &error))?;
+    Ok(compiled.undeclared_variables(false))
+}
+
+fn lacks_a_value(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<NoValue>())
 }
 
 /// What is wrong with a text, and the text.
@@ -186,6 +222,9 @@ mod tests {
             (json!({"a": "{{ summary }}", "b": "{{ ci }}"}), Some(json!({"a": "CPU"}))),
             (json!({"assets": [{"id": "{{ ci }}"}], "x": 1}), Some(json!({"x": 1}))),
             (json!("{{ ci }}"), None),
+            (json!(["asset:{{ ci }}"]), None),
+            (json!("{{ summary }}{% if ci %} of {{ ci }}{% endif %}"), Some(json!("CPU"))),
+            (json!("of {{ ci or 'unknown' }}"), Some(json!("of unknown"))),
             (json!([]), Some(json!([]))),
         ];
         for (tree, expected) in cases {
@@ -199,15 +238,35 @@ mod tests {
             let error = Text::parse(text).render(&values(json!({"summary": "s"}))).unwrap_err();
             assert!(error.contains("summ"), "{error}");
         }
-        assert!(holds("nothing_of_this_name", &Values::new()).is_ok_and(|held| !held));
-        assert!(holds("a b", &Values::new()).is_err());
+        for condition in ["nothing_of_this_name", "not nothing_of_this_name", "a b"] {
+            assert!(holds(condition, &Values::new()).is_err(), "{condition}");
+        }
     }
 
     #[test]
-    fn a_value_among_other_text_is_noticed() {
-        let surrounds = |text: &str| Tree::parse(json!({"q": [text]})).surrounds("value");
-        assert!(surrounds("name eq '{{ value }}'") && surrounds("{{ value }}*"));
-        assert!(!surrounds("{{ value }}") && !surrounds("{{ value | upper }}") && !surrounds("x {{ key }}"));
+    fn a_condition_names_values_and_none_does_not_hold() {
+        assert_eq!(names("ci and not original.id").unwrap(), ["ci", "original"].map(str::to_owned).into());
+        assert_eq!(holds("ci", &values(json!({"ci": null}))), Ok(false));
+        assert_eq!(holds("ci", &values(json!({"ci": "7"}))), Ok(true));
+    }
+
+    #[test]
+    fn a_value_that_is_made_part_of_a_text_is_noticed() {
+        let embeds = |text: &str| Tree::parse(json!({"q": [text]})).embeds("value");
+        for text in [
+            "name eq '{{ value }}'",
+            "{{ value }}*",
+            "{{ \"name eq '\" ~ value ~ \"'\" }}",
+            "{{ 'name eq ' ~ value | upper }}",
+            "{{ \"'%s'\" | format(value) }}",
+            "{{ value | replace('a', \"'\") }}",
+            "{% set it = value %}name eq '{{ it }}'",
+        ] {
+            assert!(embeds(text), "{text}");
+        }
+        for text in ["{{ value }}", " {{value}} ", "{{ value | upper }}", "x {{ key }}", "{{ key ~ 'x' }}"] {
+            assert!(!embeds(text), "{text}");
+        }
     }
 
     proptest! {

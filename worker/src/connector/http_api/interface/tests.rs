@@ -89,8 +89,32 @@ fn what_is_wrong_is_named() {
     refuse("json = { text", "form = { a = \"b\" }\njson = { text", "t.http_api.note[0] has json and form");
     refuse("json = { text", "when = \"note and\"\njson = { text", "t.http_api.note[0]");
     refuse("json = { text", "fields_at = \"/text\"\njson = { text", "t.http_api.note[0]: fields_at");
+    refuse("json = { text", "when = \"ci and nite\"\njson = { text", "there is no value \"nite\" here");
+    refuse("json = { title", "when = \"ci\"\njson = { title", "t.http_api.create.when");
+    refuse("query = { key", "when = \"key\"\nquery = { key", "t.http_api.find.when");
+    refuse(
+        "[ci.name]\n    request = {",
+        "[ci.name]\n    request = { when = \"value\",",
+        "t.http_api.ci.name.request.when",
+    );
+    refuse("json = { text = \"{{ note }}\" }", "fields_at = \"\"", "t.http_api.note[0].fields_at");
+    refuse("Accept =", "Authorization =", "t.http_api: the header authorization");
+    refuse("auth.bearer.value", "auth.header.name = \"Accept\"\nauth.header.value", "the header accept");
     refuse("value = \"/name\"\n", "", "value");
     refuse("'{{ value }}'", "'{{ name }}'", "t.http_api.ci.name.request");
+}
+
+#[test]
+fn what_would_park_only_some_tickets_is_found_before_the_first() {
+    for level in ["urgency", "impact"] {
+        let table = |levels: &str| format!("\"{{{{ [{levels}][{level}] }}}}\"");
+        assert!(with("\"{{ urgency }}\"", &table("0, 1, 2, 3, 4, 5")).is_ok());
+        let error = with("\"{{ urgency }}\"", &table("0, 1, 2, 3")).unwrap_err();
+        assert!(error.contains("t.http_api.create"), "{error}");
+    }
+    let part_of_path = with("{{ id }}/notes", "{{ id }}/items/{{ ci }}").unwrap_err();
+    assert!(part_of_path.contains("a part of the path is none"), "{part_of_path}");
+    assert!(with("{{ id }}/notes\"", "{{ id }}/items/{{ ci }}\"\nwhen = \"ci\"").is_ok());
 }
 
 #[test]

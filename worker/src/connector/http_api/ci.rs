@@ -1,0 +1,144 @@
+//! Finding the configuration item that an alert is about.
+
+use serde_json::{Value, json};
+
+use super::super::http::Purpose;
+use super::super::{CiCandidate, CiHits, CiWay, ConnectorError};
+use super::answer::{Pointer, name};
+use super::interface::CiLookUp;
+use super::{HttpApi, records, values};
+
+impl HttpApi {
+    pub(super) async fn look_up(
+        &self,
+        way: CiWay,
+        candidate: &CiCandidate,
+    ) -> Result<CiHits, ConnectorError> {
+        let interface = &self.interface;
+        let (look_up, value) = match (way, candidate) {
+            (CiWay::ArmId, CiCandidate::ArmId(id)) => (&interface.arm_id, id),
+            (CiWay::Name, CiCandidate::Name(name)) => (&interface.name, name),
+            (CiWay::Tag, CiCandidate::ArmId(id)) => (&interface.tag, id),
+            (CiWay::ArmId | CiWay::Tag, CiCandidate::Name(_)) | (CiWay::Name, CiCandidate::ArmId(_)) => {
+                return Ok(CiHits::new());
+            }
+        };
+        let Some(look_up) = look_up else { return Ok(CiHits::new()) };
+        if look_up.plain_values_only && !is_plain(value) {
+            return Ok(CiHits::new());
+        }
+        let values = values(json!({"value": value}));
+        let list = self.ask(&self.http.act(), Purpose::Search, &look_up.request, &values).await?;
+        look_up.hits(value, &records(list).map_err(ConnectorError::Unavailable)?)
+    }
+}
+
+impl CiLookUp {
+    /// The items that have the value, if the answer can be believed (pure).
+    fn hits(&self, value: &str, items: &[Value]) -> Result<CiHits, ConnectorError> {
+        let at = |pointer: &Pointer, item: &Value| pointer.of(item).and_then(name);
+        let (having, others): (Vec<_>, Vec<_>) = items.iter().partition(|item| {
+            at(&self.value, item).is_some_and(|held| held.to_lowercase() == value.to_lowercase())
+        });
+        match self.partial_limit {
+            None if !others.is_empty() => Err(ConnectorError::Rejected(format!(
+                "the search also finds items that have another value at {:?}, or none: does the product ignore the \
+                 condition? If it looks for a part of the value, set `partial_limit`",
+                self.value.as_str()
+            ))),
+            Some(limit) if items.len() >= limit.get() => Err(ConnectorError::Rejected(format!(
+                "{limit} items or more have {value:?} as a part, and one that has it may be among the rest: narrow \
+                 the search"
+            ))),
+            Some(_) | None => {
+                let hit = |item: &Value| {
+                    let id = at(&self.id, item).ok_or_else(|| {
+                        ConnectorError::Rejected(format!(
+                            "an item came without its id at {:?}: let the user read it",
+                            self.id.as_str()
+                        ))
+                    })?;
+                    Ok((id, at(&self.name, item).unwrap_or_default()))
+                };
+                having.into_iter().map(hit).collect()
+            }
+        }
+    }
+}
+
+/// Letters, digits and signs that no query language gives a meaning inside a word; resource ids seldom have others. Some
+/// give one to a sign at the beginning, so there it is only the slash of a resource id.
+fn is_plain(value: &str) -> bool {
+    let is_resource_id = value.to_ascii_lowercase().starts_with("/subscriptions/");
+    let begins_plainly = is_resource_id || value.starts_with(char::is_alphanumeric);
+    begins_plainly && value.chars().all(|c| c.is_alphanumeric() || matches!(c, '/' | '-' | '_' | '.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+
+    use super::super::request::Request;
+    use super::*;
+
+    fn look_up(partial_limit: Option<usize>) -> CiLookUp {
+        let at = |pointer: &str| Pointer::parse(pointer).unwrap();
+        let request = Request {
+            method: Method::GET,
+            path: Vec::new(),
+            query: Vec::new(),
+            body: None,
+            when: None,
+            fields_at: None,
+            item: Some(at("")),
+        };
+        CiLookUp {
+            request,
+            id: at("/id"),
+            name: at("/name"),
+            value: at("/name"),
+            plain_values_only: false,
+            partial_limit: partial_limit.map(|limit| limit.try_into().unwrap()),
+        }
+    }
+
+    fn refusal(look_up: &CiLookUp, items: &[Value]) -> String {
+        match look_up.hits("web-07", items) {
+            Err(ConnectorError::Rejected(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_search_that_ignores_its_condition_is_not_believed() {
+        let (it, other) = (json!({"id": 7, "name": "WEB-07"}), json!({"id": 8, "name": "web-071"}));
+        let found = look_up(None).hits("web-07", std::slice::from_ref(&it)).unwrap();
+        assert_eq!(found, CiHits::from([("7".to_owned(), "WEB-07".to_owned())]));
+        for stray in [other.clone(), json!({"id": 8}), json!({"id": 8, "name": null})] {
+            let reason = refusal(&look_up(None), &[it.clone(), stray]);
+            assert!(reason.contains("partial_limit"), "{reason}");
+        }
+        assert_eq!(look_up(Some(3)).hits("web-07", &[it.clone(), other.clone()]).unwrap(), found);
+        let reason = refusal(&look_up(Some(2)), &[it, other]);
+        assert!(reason.contains("2 items or more"), "{reason}");
+    }
+
+    #[test]
+    fn an_item_without_an_id_is_no_hit() {
+        for id in [json!(null), json!(""), json!({"link": "x"}), json!(true)] {
+            let reason = refusal(&look_up(None), &[json!({"id": id, "name": "web-07"})]);
+            assert!(reason.contains("without its id"), "{reason}");
+        }
+        refusal(&look_up(None), &[json!({"name": "web-07"})]);
+    }
+
+    #[test]
+    fn no_sign_stands_where_a_language_could_give_it_a_meaning() {
+        for value in ["web-07", "a_b.c", "/subscriptions/a1/x", "/Subscriptions/A1", "ä"] {
+            assert!(is_plain(value), "{value}");
+        }
+        for value in ["", "-web", "/etc", "/x/", "_x", "a'b", "a b", "a*", "a:b", "/subscriptions/a'b"] {
+            assert!(!is_plain(value), "{value}");
+        }
+    }
+}
