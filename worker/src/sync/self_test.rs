@@ -37,7 +37,11 @@ pub async fn check(target: &Target, presets: &Presets) -> Result<Vec<Finding>, C
             Verdict::Limited(format!("change the target's `ci`, or what the user may see: {reason}"))
         };
         let subject = format!("configuration items by {}", way.name());
-        findings.push(Finding::of(&subject, target.connector.find_cis(*way, &candidate).await, refused)?);
+        findings.push(Finding::of_extra(
+            &subject,
+            target.connector.find_cis(*way, &candidate).await,
+            refused,
+        )?);
     }
     Ok(findings)
 }

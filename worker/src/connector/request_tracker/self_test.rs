@@ -27,7 +27,7 @@ impl RequestTracker {
             let unseen = |reason| {
                 Verdict::Limited(format!("correct ci.catalog, or grant ShowCatalog on it: {reason}"))
             };
-            findings.push(Finding::of(&format!("catalog {catalog:?}"), seen, unseen)?);
+            findings.push(Finding::of_extra(&format!("catalog {catalog:?}"), seen, unseen)?);
         }
         Ok(findings)
     }
@@ -81,7 +81,7 @@ impl RequestTracker {
             let lost = |reason| {
                 Verdict::Limited(format!("set ci.default to the id of an asset that the user sees: {reason}"))
             };
-            findings.push(Finding::of("default configuration item", found, lost)?);
+            findings.push(Finding::of_extra("default configuration item", found, lost)?);
         }
         Ok(findings)
     }

@@ -60,7 +60,7 @@ impl ServiceNow {
             };
             let lost =
                 |reason| Verdict::Limited(format!("set ci.default to the sys_id of an item: {reason}"));
-            findings.push(Finding::of("default configuration item", found, lost)?);
+            findings.push(Finding::of_extra("default configuration item", found, lost)?);
         }
         Ok(findings)
     }
