@@ -180,8 +180,64 @@ impl CiWay {
     }
 }
 
-/// What one look-up found: name by id.
-pub type CiHits = BTreeMap<String, String>;
+/// What one look-up found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CiHits {
+    /// Name by id.
+    items: BTreeMap<String, String>,
+    /// Why there may be others that fit.
+    unseen: Option<String>,
+}
+
+impl CiHits {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn insert(&mut self, id: String, name: String) {
+        self.items.insert(id, name);
+    }
+
+    /// The product may have others that it has not shown, so nothing here is certain; `why` is for the operator.
+    #[must_use]
+    pub fn incomplete(self, why: String) -> Self {
+        Self { unseen: Some(why), ..self }
+    }
+
+    /// Whether it is certain that nothing fits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.unseen.is_none()
+    }
+
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.items.contains_key(id)
+    }
+
+    /// Id and name of the only one that fits.
+    #[must_use]
+    pub fn only(&self) -> Option<(&String, &String)> {
+        self.items.first_key_value().filter(|_| self.items.len() == 1 && self.unseen.is_none())
+    }
+
+    /// Why it is not certain which one fits, in words for the operator.
+    #[must_use]
+    pub fn doubt(&self) -> String {
+        let ids: Vec<&str> = self.items.keys().map(String::as_str).collect();
+        match &self.unseen {
+            Some(why) => format!("may fit several items: {why}"),
+            None => format!("fits several items: {}", ids.join(", ")),
+        }
+    }
+}
+
+impl FromIterator<(String, String)> for CiHits {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(items: T) -> Self {
+        Self { items: items.into_iter().collect(), unseen: None }
+    }
+}
 
 /// What the settings would have written on tickets, whatever the alert.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -62,6 +62,10 @@ pub enum CiMatch {
         id: String,
         name: String,
     },
+    /// None is known, and the operator has said what to take then.
+    Default {
+        id: String,
+    },
     /// Several fit equally well: none is taken. The text says which candidate and which items.
     Ambiguous(String),
     NotFound,
@@ -90,12 +94,14 @@ pub async fn bind(
 /// What the look-ups so far have come to (pure).
 #[derive(Debug, Default)]
 struct Inquiry {
-    uncertain: Option<String>,
+    /// What fits several items, and which.
+    uncertain: Option<(String, CiHits)>,
     misconfigured: Option<ConnectorError>,
 }
 
 impl Inquiry {
-    /// Takes one answer in. A look-up that the product refuses does not keep the others from finding the item.
+    /// Takes one answer in. A look-up that the product refuses does not keep the others from finding the item. Where
+    /// several fit, a later look-up may tell which of them it is, but its weaker evidence makes no other item certain.
     fn hear(
         &mut self,
         candidate: &CiCandidate,
@@ -114,25 +120,23 @@ impl Inquiry {
                 | ConnectorError::Unauthorized(_)),
             ) => return Err(error),
         };
-        let ids: Vec<String> = hits.keys().cloned().collect();
-        let mut hits = hits.into_iter();
-        match (hits.next(), hits.next()) {
-            (None, _) => Ok(None),
-            (Some((id, name)), None) => Ok(Some(CiMatch::Found { id, name })),
-            (Some(_), Some(_)) => {
+        match (&self.uncertain, hits.only()) {
+            (Some((_, several)), Some((id, _))) if !several.has(id) => Ok(None),
+            (_, Some((id, name))) => Ok(Some(CiMatch::Found { id: id.clone(), name: name.clone() })),
+            (None, None) if !hits.is_empty() => {
                 let (CiCandidate::ArmId(value) | CiCandidate::Name(value)) = candidate;
-                let reason = format!("{value} fits several items: {}", ids.join(", "));
-                self.uncertain.get_or_insert(reason);
+                self.uncertain = Some((format!("{value} {}", hits.doubt()), hits));
                 Ok(None)
             }
+            (Some(_) | None, None) => Ok(None),
         }
     }
 
     /// Nothing was certain. Where several fit, the default would hide that somebody has to tidy up.
     fn end(self, default: Option<&str>) -> Result<CiMatch, ConnectorError> {
         match (self.uncertain, default, self.misconfigured) {
-            (Some(reason), _, _) => Ok(CiMatch::Ambiguous(reason)),
-            (None, Some(id), _) => Ok(CiMatch::Found { id: id.to_owned(), name: "the default".to_owned() }),
+            (Some((reason, _)), _, _) => Ok(CiMatch::Ambiguous(reason)),
+            (None, Some(id), _) => Ok(CiMatch::Default { id: id.to_owned() }),
             (None, None, Some(error)) => Err(error),
             (None, None, None) => Ok(CiMatch::NotFound),
         }
@@ -168,8 +172,30 @@ mod tests {
     #[test]
     fn the_first_single_item_wins() {
         assert_eq!(found(&[Ok(vec!["1"]), Ok(vec!["2"])], Some("9")).unwrap(), item("1"));
-        assert_eq!(found(&[Ok(vec![]), Ok(vec!["1", "3"]), Ok(vec!["2"])], None).unwrap(), item("2"));
+        assert_eq!(found(&[Ok(vec![]), Ok(vec!["2"])], None).unwrap(), item("2"));
         assert_eq!(found(&[Ok(vec![])], None).unwrap(), CiMatch::NotFound);
+    }
+
+    #[test]
+    fn weaker_evidence_may_choose_among_several_items_but_adds_none() {
+        let several = || Ok(vec!["1", "3"]);
+        assert_eq!(found(&[several(), Ok(vec!["3"])], None).unwrap(), item("3"));
+        let expected = CiMatch::Ambiguous("/a fits several items: 1, 3".to_owned());
+        assert_eq!(found(&[several(), Ok(vec!["2"])], Some("9")).unwrap(), expected);
+        assert_eq!(found(&[several(), Ok(vec!["2"]), Ok(vec!["1"])], None).unwrap(), item("1"));
+    }
+
+    #[test]
+    fn an_item_beside_which_there_may_be_others_is_not_taken_nor_the_default_in_its_place() {
+        let candidate = CiCandidate::Name("web".to_owned());
+        for shown in [vec![], vec!["1"]] {
+            let shown = shown.iter().map(|id: &&str| ((*id).to_owned(), String::new()));
+            let hits = shown.collect::<CiHits>().incomplete("100 have a name like it".to_owned());
+            let mut inquiry = Inquiry::default();
+            assert_eq!(inquiry.hear(&candidate, Ok(hits)).unwrap(), None);
+            let expected = "web may fit several items: 100 have a name like it";
+            assert_eq!(inquiry.end(Some("9")).unwrap(), CiMatch::Ambiguous(expected.to_owned()));
+        }
     }
 
     #[test]
@@ -182,7 +208,7 @@ mod tests {
     fn a_way_that_is_refused_is_reported_only_when_nothing_else_helps() {
         assert_eq!(found(&[refused(), Ok(vec!["2"])], None).unwrap(), item("2"));
         assert_eq!(found(&[refused()], None), Err(ConnectorError::Rejected("no".to_owned())));
-        assert!(matches!(found(&[refused()], Some("9")), Ok(CiMatch::Found { id, .. }) if id == "9"));
+        assert!(matches!(found(&[refused()], Some("9")), Ok(CiMatch::Default { id }) if id == "9"));
     }
 
     #[test]

@@ -361,7 +361,7 @@ async fn state(desk: &dyn Desk, item: &WorkItem) -> WorkItemState {
 async fn bound(desk: &dyn Desk, candidates: &[CiCandidate]) -> Option<String> {
     match matched(desk, candidates).await {
         CiMatch::Found { id, .. } => Some(id),
-        CiMatch::NotFound => None,
+        CiMatch::NotFound | CiMatch::Default { .. } => None,
         CiMatch::Ambiguous(reason) => panic!("{reason}"),
     }
 }

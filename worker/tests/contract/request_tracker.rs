@@ -7,7 +7,10 @@ use itsm_simulator::request_tracker::{CiSeed, Happening, Link, PersonalChange, R
 use itsm_simulator::{Effect, Fault, ItsmSimulator, Running, Settings};
 use serde_json::json;
 use worker::connector::request_tracker::{RequestTracker, RequestTrackerSettings};
-use worker::connector::{CallSettings, Connector, Finding, Presets, Verdict, WorkItem};
+use worker::connector::{
+    CallSettings, Change, CiCandidate, Connector, ConnectorError, Finding, Presets, Verdict, WorkItem,
+};
+use worker::sync::binding::{CiMatch, CiSettings, bind};
 use worker::sync::self_test::unusable;
 
 use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, fault};
@@ -156,6 +159,29 @@ async fn a_field_that_the_connector_sets_itself_is_found_before_the_first_ticket
         let reasons = unusable(&desk.connector.check_presets(&presets).await.unwrap()).unwrap();
         assert!(reasons.contains(&format!("`{field}`")), "{reasons}");
     }
+}
+
+#[tokio::test]
+async fn an_asset_that_a_ticket_does_not_refer_to_afterwards_is_not_called_bound() {
+    let desk = RequestTrackerDesk::open().await;
+    let item = desk.connector.create(&crate::desk::draft("sx1-1")).await.unwrap();
+    let change =
+        Change { ci: Some("99".to_owned()), note: "Now there is one".to_owned(), ..Change::default() };
+    let error = desk.connector.note(&item.id, &change).await.unwrap_err();
+    assert!(matches!(&error, ConnectorError::Rejected(reason) if reason.contains("asset 99")), "{error}");
+    assert_eq!(desk.simulator.request_tracker().calls().of("comment"), 0, "nobody is told that there is one");
+}
+
+#[tokio::test]
+async fn a_name_like_that_of_a_hundred_others_is_uncertain_and_not_unknown() {
+    let desk = RequestTrackerDesk::open().await;
+    for number in 0..100 {
+        desk.seed_ci(&format!("web-{number}"), "").await.unwrap();
+    }
+    let strategies = CiSettings { default: "1".to_owned(), ..CiSettings::default() }.check("ci").unwrap();
+    let candidates = [CiCandidate::Name("web".to_owned())];
+    let matched = bind(&desk.connector, &strategies, &candidates).await.unwrap();
+    assert!(matches!(matched, CiMatch::Ambiguous(_)), "{matched:?}");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn matched(desk: &Desk, candidates: &[CiCandidate]) -> Result<CiMatch, Con
 async fn found(desk: &Desk, candidates: &[CiCandidate]) -> Option<String> {
     match matched(desk, candidates).await.unwrap() {
         CiMatch::Found { id, .. } => Some(id),
-        CiMatch::NotFound => None,
+        CiMatch::NotFound | CiMatch::Default { .. } => None,
         CiMatch::Ambiguous(reason) => panic!("{reason}"),
     }
 }
@@ -90,8 +90,33 @@ async fn two_items_are_refused_by_name() {
         panic!("one of two was taken");
     };
     assert!(ids.iter().all(|id| reason.contains(id)), "{reason}");
-    let certain = desk.seed(server("web-08", ""));
-    assert_eq!(found(&desk, &[by_name("web-07"), by_name("web-08")]).await, Some(certain));
+    desk.seed(server("web-08", ""));
+    let both = matched(&desk, &[by_name("web-07"), by_name("web-08")]).await.unwrap();
+    assert_eq!(both, CiMatch::Ambiguous(reason), "another name says nothing about which of the two it is");
+}
+
+#[tokio::test]
+async fn a_name_tells_which_of_two_items_with_the_same_azure_id_it_is_and_never_a_third() {
+    let desk = Desk::open().await;
+    let one = desk.seed(machine("web-07", ID));
+    desk.seed(machine("web-07-old", ID));
+    assert_eq!(found(&desk, &[by_id(), by_name("web-07")]).await, Some(one));
+    desk.seed(machine("web-08", ""));
+    assert!(matches!(matched(&desk, &[by_id(), by_name("web-08")]).await, Ok(CiMatch::Ambiguous(_))));
+}
+
+#[tokio::test]
+async fn a_page_of_tags_that_is_full_of_retired_items_leaves_the_one_that_is_alive_uncertain() {
+    let desk = Desk::open().await;
+    let tagged = |name: &str| {
+        let tags = BTreeMap::from([("azure_resource_id".to_owned(), ID.to_owned())]);
+        CiSeed { tags, ..machine(name, "") }
+    };
+    for number in 0..4 {
+        desk.seed(status(tagged(&format!("old-{number}")), "7"));
+    }
+    desk.seed(tagged("web-07"));
+    assert!(matches!(matched(&desk, &[by_id()]).await, Ok(CiMatch::Ambiguous(_))));
 }
 
 #[tokio::test]

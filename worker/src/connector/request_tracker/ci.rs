@@ -1,6 +1,5 @@
 //! Finding the asset that an alert is about.
 
-use tracing::warn;
 use url::Url;
 
 use super::super::{CiCandidate, CiHits, CiWay, ConnectorError};
@@ -41,12 +40,9 @@ impl RequestTracker {
                     self.assets(query::assets_by_name(base, catalog, name, MAX_NAMESAKES)).await?;
                 let all_seen = found.len() < usize::from(MAX_NAMESAKES);
                 found.retain(|asset| asset.name.to_lowercase() == name.to_lowercase());
-                if !all_seen {
-                    // Another one of this name may be on the next page: nothing is certain.
-                    warn!("{MAX_NAMESAKES} assets or more have a name like {name:?}, so none is taken by it");
-                    found.clear();
-                }
-                Ok(hits(&found))
+                // Another one of this name may be on the next page.
+                let more = format!("{MAX_NAMESAKES} assets or more have a name like it");
+                Ok(if all_seen { hits(&found) } else { hits(&found).incomplete(more) })
             }
             // Assets have no tags.
             (CiWay::Tag, _) | (CiWay::ArmId, CiCandidate::Name(_)) | (CiWay::Name, CiCandidate::ArmId(_)) => {

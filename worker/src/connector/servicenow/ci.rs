@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::{CiCandidate, CiHits, CiWay, ConnectorError};
 use super::ServiceNow;
-use super::query::{Identifier, Query, QueryValue};
+use super::query::{Identifier, Query, QueryValue, SysId};
 use super::record::Row;
 use super::settings::LookUp;
 
@@ -67,7 +67,7 @@ impl ServiceNow {
             columns.iter().map(Identifier::as_str).chain(["sys_id", "name"]).collect();
         let rows = self.search(table, &query, &asked.into_iter().collect::<Vec<_>>(), MAX_HITS).await?;
         verify(table, columns, values, &rows)?;
-        Ok(rows.iter().map(|row| (row.text("sys_id").to_owned(), row.text("name").to_owned())).collect())
+        hits(table, "sys_id", "name", &rows)
     }
 
     /// The items that carry this tag with one of the values.
@@ -86,12 +86,28 @@ impl ServiceNow {
         let rows = self.search(&TAGS, &query, &columns, MAX_HITS).await?;
         verify(&TAGS, &[TAG_KEY], std::slice::from_ref(key), &rows)?;
         verify(&TAGS, &[TAG_VALUE], values, &rows)?;
-        let alive = |row: &&Row| !matches!(row.text("configuration_item.install_status"), "7" | "100");
-        let hit = |row: &Row| {
-            (row.text("configuration_item").to_owned(), row.text("configuration_item.name").to_owned())
-        };
-        Ok(rows.iter().filter(alive).map(hit).filter(|(id, _)| !id.is_empty()).collect())
+        let alive = |row: &Row| !matches!(row.text("configuration_item.install_status"), "7" | "100");
+        let is_full = rows.len() >= usize::from(MAX_HITS);
+        // A tag may have outlived its item.
+        let is_orphan =
+            |row: &Row| row.has("configuration_item") && row.text("configuration_item").is_empty();
+        let of_items: Vec<Row> = rows.into_iter().filter(|row| alive(row) && !is_orphan(row)).collect();
+        let found = hits(&TAGS, "configuration_item", "configuration_item.name", &of_items)?;
+        let more = format!("{MAX_HITS} items or more have the tag, some of them retired");
+        Ok(if is_full { found.incomplete(more) } else { found })
     }
+}
+
+/// What the rows found, by the column with the id and that with the name.
+fn hits(table: &Identifier, id: &str, name: &str, rows: &[Row]) -> Result<CiHits, ConnectorError> {
+    let hit = |row: &Row| match SysId::parse(row.text(id)) {
+        Some(_) => Ok((row.text(id).to_owned(), row.text(name).to_owned())),
+        None => Err(ConnectorError::Rejected(format!(
+            "table {} shows an item without its {id}: let the user read that column",
+            table.as_str()
+        ))),
+    };
+    rows.iter().map(hit).collect()
 }
 
 /// The value as given and in lower case, since letter case counts on some databases; nothing if it
@@ -143,6 +159,18 @@ mod tests {
         assert_eq!(check(json!([{"name": "WEB-07"}, {"name": "x", "fqdn": "web-07"}])), Ok(()));
         let error = check(json!([{"name": "web-07"}, {"name": "other"}])).unwrap_err();
         assert!(error.to_string().contains("cmdb_ci ignores a condition on name, fqdn"), "{error}");
+    }
+
+    #[test]
+    fn an_item_counts_only_with_an_id_that_can_be_one() {
+        let hits = |value| hits(&Identifier::known("cmdb_ci"), "sys_id", "name", &rows(value));
+        assert_eq!(hits(json!([{"sys_id": "c1", "name": "x"}])).unwrap().only().unwrap().0, "c1");
+        for id in
+            [json!({"name": "x"}), json!({"sys_id": ""}), json!({"sys_id": null}), json!({"sys_id": [1]})]
+        {
+            let error = hits(json!([{"sys_id": "c1"}, id])).unwrap_err().to_string();
+            assert!(error.contains("cmdb_ci shows an item without its sys_id"), "{error}");
+        }
     }
 
     #[test]

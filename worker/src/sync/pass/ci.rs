@@ -58,12 +58,7 @@ impl Progress<'_> {
         let pass = self.pass;
         let started = (Timestamp::now(), Instant::now());
         self.check_lease()?;
-        let asking = pass.ci.find(&pass.target, &alert.ci_candidates);
-        let finding = match tokio::time::timeout(pass.target.request_deadline, asking).await {
-            Ok(finding) => finding,
-            Err(_) => Ok(Finding::too_slow()),
-        };
-        let finding = finding.map_err(|error| {
+        let finding = pass.ci.find(&pass.target, &alert.ci_candidates).await.map_err(|error| {
             self.note_call("find_ci", started, Some(&error));
             Stop::Failed(error)
         })?;
