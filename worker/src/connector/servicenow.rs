@@ -14,7 +14,7 @@ use url::Url;
 pub use self::settings::{AuthSettings, CiSettings, OAuthSettings, ServiceNowSettings};
 
 use self::query::{Identifier, Query, QueryValue, SysId, record_url, search_url, table_url};
-use self::record::{Row, WORK_ITEM};
+use self::record::{Row, WORK_ITEM, WRITTEN};
 use self::settings::Instance;
 use super::http::{Body, Call, HttpClient, Purpose};
 use super::{
@@ -86,14 +86,14 @@ impl ServiceNow {
 
     /// Writes to a ticket and returns what it is now.
     async fn change(&self, id: &str, body: Value) -> Result<Row, ConnectorError> {
-        let url = record_url(&self.instance.base_url, &self.instance.table, &sys_id(id)?, WORK_ITEM);
+        let url = record_url(&self.instance.base_url, &self.instance.table, &sys_id(id)?, WRITTEN);
         self.call(Purpose::Change, Method::PATCH, url, Some(body)).await
     }
 
-    async fn resolved(&self, id: &str, body: Value) -> Result<(), ConnectorError> {
+    async fn resolved(&self, id: &str, body: Value) -> Result<Row, ConnectorError> {
         let row = self.change(id, body).await?;
         match record::state(row.text("state")) {
-            WorkItemState::Resolved | WorkItemState::Closed => Ok(()),
+            WorkItemState::Resolved | WorkItemState::Closed => Ok(row),
             WorkItemState::Open => Err(kept_its_state(&row)),
         }
     }
@@ -162,27 +162,28 @@ impl Connector for ServiceNow {
     }
 
     async fn note(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
-        if let Some(body) = payload::note(change)? {
-            self.change(id, body).await?;
+        match payload::note(change)? {
+            Some(body) => took_ci(&self.change(id, body).await?, change),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn resolve(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
-        self.resolved(id, payload::resolve(change, &self.instance.close_code)?).await
+        let row = self.resolved(id, payload::resolve(change, &self.instance.close_code)?).await?;
+        took_ci(&row, change)
     }
 
     async fn reopen(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
         let row = self.change(id, payload::reopen(change)?).await?;
         match record::state(row.text("state")) {
-            WorkItemState::Open => Ok(()),
+            WorkItemState::Open => took_ci(&row, change),
             WorkItemState::Resolved | WorkItemState::Closed => Err(kept_its_state(&row)),
         }
     }
 
     async fn close_double(&self, id: &str, original: &WorkItem) -> Result<(), ConnectorError> {
         let body = payload::close_double(original, &self.instance.duplicate_close_code);
-        self.resolved(id, body).await
+        self.resolved(id, body).await.map(drop)
     }
 
     async fn find_cis(&self, way: CiWay, candidate: &CiCandidate) -> Result<CiHits, ConnectorError> {
@@ -202,6 +203,20 @@ fn correlation_id(id: &str) -> Result<QueryValue, ConnectorError> {
 
 fn sys_id(id: &str) -> Result<SysId, ConnectorError> {
     SysId::parse(id).ok_or_else(|| ConnectorError::Rejected(format!("{id:?} is no sys_id")))
+}
+
+/// A configuration item that was written is there only if the record says so. What the route sets in its place is the
+/// route's.
+fn took_ci(row: &Row, change: &Change) -> Result<(), ConnectorError> {
+    let by_route = change.fields.get("cmdb_ci").is_some_and(|value| !value.is_empty());
+    match &change.ci {
+        Some(ci) if !by_route && row.text("cmdb_ci") != ci => Err(ConnectorError::Rejected(format!(
+            "the instance accepted the change but {} does not show configuration item {ci}: let the user read and \
+             write cmdb_ci, or look for a business rule",
+            row.number()
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The write was accepted, and a business rule of the instance took it back.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use itsm_simulator::servicenow::{CiSeed, Switches};
 use serde_json::json;
-use worker::connector::{CiCandidate, Connector, ConnectorError, Draft};
+use worker::connector::{Change, CiCandidate, Connector, ConnectorError, Draft};
 use worker::sync::binding::{CiMatch, CiSettings, bind};
 
-use crate::desk::{Desk, draft};
+use crate::desk::{Desk, change, draft};
 
 const ID: &str = "/subscriptions/A1/resourceGroups/Prod/providers/Microsoft.Compute/virtualMachines/Web-07";
 
@@ -55,6 +55,26 @@ async fn an_item_is_found_by_azure_id_before_name_and_bound_to_the_ticket() {
     assert_eq!(ci.as_deref(), Some(by_azure.as_str()));
     let item = desk.connector.create(&Draft { ci, ..draft("sx1:abc") }).await.unwrap();
     assert_eq!(desk.ticket(&item).field("cmdb_ci"), by_azure);
+}
+
+#[tokio::test]
+async fn an_item_that_a_business_rule_takes_away_again_is_not_called_bound() {
+    let after_write = BTreeMap::from([("cmdb_ci".to_owned(), String::new())]);
+    let desk = Desk::with(Switches { after_write, ..Switches::default() }, json!({})).await;
+    let ci = Some(desk.seed(machine("web-07", ID)));
+    let item = desk.create("sx1:abc").await;
+    let change = Change { ci, ..change("Now there is one") };
+    for written in [
+        desk.connector.note(&item.id, &change).await,
+        desk.connector.resolve(&item.id, &change).await,
+        desk.connector.reopen(&item.id, &change).await,
+    ] {
+        let error = written.unwrap_err();
+        assert!(
+            matches!(&error, ConnectorError::Rejected(words) if words.contains("does not show configuration item")),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]

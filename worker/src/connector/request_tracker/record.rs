@@ -19,6 +19,8 @@ pub(super) struct Record {
     pub(super) name: String,
     #[serde(rename = "CustomFields", default, deserialize_with = "list_or_nothing")]
     custom_fields: Vec<CustomField>,
+    #[serde(rename = "_hyperlinks", default)]
+    links: Vec<Hyperlink>,
 }
 
 /// A page of a search.
@@ -36,11 +38,14 @@ pub(super) struct Queue {
     links: Vec<Hyperlink>,
 }
 
-/// What the user may do with a record.
+/// What a record is linked to, or what the user may do with it.
 #[derive(Debug, Deserialize)]
 struct Hyperlink {
     #[serde(rename = "ref")]
     what: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    id: Option<Number>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,10 +78,15 @@ pub(super) struct Statuses {
 
 impl Record {
     pub(super) fn id(&self) -> String {
-        match &self.id {
-            Number::Number(number) => number.to_string(),
-            Number::Text(text) => text.clone(),
-        }
+        self.id.text()
+    }
+
+    pub(super) fn refers_to_asset(&self, id: &str) -> bool {
+        self.links.iter().any(|link| {
+            link.what == "refers-to"
+                && link.kind.as_deref() == Some("asset")
+                && link.id.as_ref().is_some_and(|linked| linked.text() == id)
+        })
     }
 
     /// Whether the custom field has this value, in whatever case.
@@ -89,6 +99,15 @@ impl Record {
     pub(super) fn work_item(&self, statuses: &Statuses) -> WorkItem {
         let id = self.id();
         WorkItem { number: number(&id), id, state: statuses.state(&self.status) }
+    }
+}
+
+impl Number {
+    fn text(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+        }
     }
 }
 

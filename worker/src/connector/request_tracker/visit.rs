@@ -128,7 +128,25 @@ impl Visit<'_> {
         if let Some(ci) = &change.ci {
             fields.insert("AddRefersTo".to_owned(), payload::asset(ci).into());
         }
-        if fields.is_empty() { Ok(()) } else { self.update(id, fields).await }
+        if !fields.is_empty() {
+            self.update(id, fields).await?;
+        }
+        match &change.ci {
+            Some(ci) => self.check_link(id, ci).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Reads back whether a link to an asset was made: where it is refused, the update is called a success all the same.
+    async fn check_link(&self, id: &str, asset: &str) -> Result<(), ConnectorError> {
+        let record = self.record(&Id::parse(id)?).await.map_err(ConnectorError::after_a_write)?;
+        if record.refers_to_asset(asset) {
+            return Ok(());
+        }
+        Err(ConnectorError::Rejected(format!(
+            "{} does not refer to asset {asset}: grant ShowAsset on its catalog, and the right to link to it",
+            record::number(id)
+        )))
     }
 
     fn address(&self, segments: &[&str]) -> Url {

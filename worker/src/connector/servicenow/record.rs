@@ -9,6 +9,9 @@ use super::super::{WorkItem, WorkItemState, text};
 /// The columns that a work item is read from.
 pub(super) const WORK_ITEM: &[&str] = &["sys_id", "number", "state", "correlation_id"];
 
+/// The same of a ticket that was written to, and what a configuration item that was found later is told by.
+pub(super) const WRITTEN: &[&str] = &["sys_id", "number", "state", "correlation_id", "cmdb_ci"];
+
 /// Longer than the numbers and explanations of an instance; the rest is not its own words.
 const MAX_NUMBER_CHARS: usize = 100;
 const MAX_REASON_CHARS: usize = 500;
