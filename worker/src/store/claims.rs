@@ -77,6 +77,12 @@ pub enum Ci {
     },
     /// Why there is none.
     Missing(String),
+    /// The CMDB names this one, and the ITSM did not take it.
+    Refused {
+        id: String,
+        name: String,
+        reason: String,
+    },
 }
 
 impl Ci {
@@ -85,7 +91,7 @@ impl Ci {
     pub fn id(&self) -> Option<&str> {
         match self {
             Self::Bound { id, .. } => Some(id),
-            Self::Missing(_) => None,
+            Self::Missing(_) | Self::Refused { .. } => None,
         }
     }
 }
@@ -241,9 +247,11 @@ impl Row {
             told_through: self.told_through.map_or(Timestamp::UNIX_EPOCH, SqlTimestamp::to_jiff),
         });
         let ci = match (self.ci_id, self.ci_missing) {
-            (Some(id), _) => Some(Ci::Bound { id, name: self.ci_name.unwrap_or_default() }),
+            (Some(id), None) => Some(Ci::Bound { id, name }),
+            (Some(id), Some(reason)) => Some(Ci::Refused { id, name, reason }),
             (None, Some(reason)) => Some(Ci::Missing(reason)),
             (None, None) => None,
+        let name = self.ci_name.unwrap_or_default();
         };
         let duration = |value: i64| Duration::from_millis(value.try_into().unwrap_or(0));
         Ok(Claim {

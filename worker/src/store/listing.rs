@@ -83,7 +83,7 @@ pub async fn tickets(pool: &PgPool, filter: &Filter) -> Result<Vec<TicketLine>, 
     sqlx::query_as(
         "SELECT * FROM (
              SELECT t.ticket_id, t.target, t.external_number AS number, t.wants, a.alert_rule AS rule, t.fired_at,
-                    t.ci_name AS ci, t.ci_missing, t.correlation_id,
+                    CASE WHEN t.ci_missing IS NULL THEN t.ci_name END AS ci, t.ci_missing, t.correlation_id,
                     t.ci_missing IS NOT NULL AND t.ended_at IS NULL AND t.synced = 'open' AND NOT t.left_alone AS without_ci,
                     CASE WHEN t.parked_at IS NOT NULL THEN 'parked'
                          WHEN t.due_at IS NOT NULL THEN 'pending'

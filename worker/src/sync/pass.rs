@@ -56,6 +56,8 @@ struct Progress<'a> {
     binding: Binding,
     /// The configuration item that was missing, until it is written.
     found: Option<Ci>,
+    /// What was known before a refusal was put down to the configuration item, in this pass.
+    before_blame: Option<Ci>,
     /// Something is wanted of the work item, so a failure is more than a look that was not possible.
     owes: bool,
     attempts: Vec<Attempt>,
@@ -95,10 +97,11 @@ impl Pass {
             doubles: Vec::new(),
             people: self.route.people,
             binding: match (&claim.item, &claim.ci) {
-                (Some(_), Some(Ci::Missing(_))) => Binding::Due,
+                (Some(_), Some(Ci::Missing(_) | Ci::Refused { .. })) => Binding::Due,
                 (Some(_), Some(Ci::Bound { .. }) | None) | (None, _) => Binding::NotDue,
             },
             found: None,
+            before_blame: None,
             owes: false,
             attempts: Vec::new(),
             claim,
@@ -274,9 +277,17 @@ impl Progress<'_> {
         self.create_unsure = false;
         let alert = self.view(self.claim.source.fired.as_ref().or(self.claim.source.resolved.as_ref()));
         let ci = self.bind(&alert).await?;
-        let draft = self.draft(&alert, ci);
+        let mut draft = self.draft(&alert, ci);
         let connector = Arc::clone(&self.pass.target.connector);
-        match self.call("create", connector.create(&draft)).await {
+        let mut created = self.call("create", connector.create(&draft)).await;
+        // What is refused was not made. Perhaps it is the configuration item that is refused: it holds nothing up.
+        if let Err(Stop::Failed(ConnectorError::Rejected(reason))) = &created
+            && draft.ci.take().is_some()
+        {
+            self.blame_ci(reason);
+            created = self.call("create", connector.create(&draft)).await;
+        }
+        match created {
             Ok(item) => {
                 self.create_sent = true;
                 self.adopt(item, self.claim.fired_at);
@@ -285,6 +296,7 @@ impl Progress<'_> {
             Err(stop) => {
                 self.create_unsure = matches!(stop, Stop::Failed(ConnectorError::Ambiguous(_)));
                 self.create_sent = self.create_unsure;
+                self.acquit_ci(&stop);
                 Err(stop)
             }
         }

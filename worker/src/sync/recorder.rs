@@ -336,6 +336,9 @@ fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
     let (ci_id, ci_name, ci_missing) = match &claim.ci {
         Some(Ci::Bound { id, name }) => (Some(id.clone()), Some(name.clone()), None),
         Some(Ci::Missing(reason)) => (None, None, Some(reason.clone())),
+        Some(Ci::Refused { id, name, reason }) => {
+            (Some(id.clone()), Some(name.clone()), Some(reason.clone()))
+        }
         None => (None, None, None),
     };
     Outcome {

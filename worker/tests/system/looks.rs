@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use itsm_simulator::servicenow::{CiSeed, PersonalChange};
 use itsm_simulator::{Effect, Fault};
-use jiff::Timestamp;
-use worker::store::listing::{CiFilter, Filter, backlog, tickets};
-use worker::store::looks;
-use worker::sync::pace;
+use worker::store::listing::{CiFilter, Filter, backlog, retry, tickets};
+use worker::sweep::plan_looks;
+use worker::sync::pace::LookAgainSettings;
 
 use crate::leases::{LEASE, claimed, terms, with_due_tickets};
 use crate::world::{Differences, World, in_world, metric, minutes_after, until};
@@ -79,8 +78,7 @@ fn a_configuration_item_that_the_itsm_refuses_holds_nothing_up() {
         world.send(alert.fired()).await;
         world.settled(1).await;
         seed(&world, &alert.fired());
-        let refusal = Effect::Answer { status: 400, body: None, retry_after_s: None };
-        world.snow().inject(Fault::new(refusal).on("update").times(1)).unwrap();
+        world.snow().inject(Fault::new(refusal()).on("update").times(1)).unwrap();
         world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
         world.settled(2).await;
         let incident = world.incident();
@@ -90,6 +88,63 @@ fn a_configuration_item_that_the_itsm_refuses_holds_nothing_up() {
         world.stop().await;
     });
 }
+#[test]
+fn a_configuration_item_that_the_itsm_refuses_on_a_new_ticket_holds_nothing_up() {
+    in_world(async {
+        let world = with("sync.look_again.every = '0s'").await;
+        let alert = metric(1);
+        seed(&world, &alert.fired());
+        world.snow().inject(Fault::new(refusal()).on("create").times(1)).unwrap();
+        world.send(alert.fired()).await;
+        world.settled(1).await;
+        let incident = world.incident();
+        assert_eq!((incident.field("cmdb_ci"), incident.field("state")), ("", "1"));
+        let line = world.tickets().await.remove(0);
+        let missing = line.ci_missing.unwrap();
+        assert!(missing.starts_with("web-01 (") && missing.contains("was not taken"), "{missing}");
+        assert_eq!((line.state.as_str(), line.ci), ("open", None));
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_configuration_item_that_is_not_what_a_new_ticket_was_refused_for_is_bound_when_an_operator_retries_it() {
+    in_world(async {
+        let world = with("sync.look_again.every = '0s'").await;
+        let alert = metric(1);
+        let ci = seed(&world, &alert.fired());
+        world.snow().inject(Fault::new(refusal()).on("create").times(2)).unwrap();
+        world.send(alert.fired()).await;
+        let parked =
+            until("it is parked", async || world.tickets().await.pop().filter(|line| line.state == "parked"))
+                .await;
+        assert_eq!(retry(&world.pool, &[parked.ticket_id]).await.unwrap(), 1);
+        world.settled(1).await;
+        assert_eq!(world.incident().field("cmdb_ci"), ci);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_configuration_item_that_the_itsm_refused_is_not_tried_again_while_the_cmdb_names_no_other() {
+    in_world(async {
+        let world = with(LOOKS).await;
+        let alert = metric(1);
+        world.send(alert.fired()).await;
+        world.settled(1).await;
+        world.snow().inject(Fault::new(refusal()).on("update")).unwrap();
+        seed(&world, &alert.fired());
+        until("it is refused", async || {
+            let line = without_ci(&world).await.pop()?;
+            line.ci_missing.filter(|reason| reason.contains("was not taken"))
+        })
+        .await;
+        looked_at_again(&world).await;
+        assert_eq!(world.snow().calls().of("update"), 1);
+        world.stop().await;
+    });
+}
+
 
 #[test]
 fn a_target_that_is_down_postpones_looks_and_nothing_counts_as_failing() {
@@ -175,6 +230,10 @@ fn two_workers_that_plan_looks_at_once_keep_one_pace_and_plan_each_ticket_once()
         let planned: i64 = sqlx::query_scalar("SELECT count(DISTINCT look_at) FROM tickets")
             .fetch_one(&world.pool)
             .await
+fn refusal() -> Effect {
+    Effect::Answer { status: 400, body: None, retry_after_s: None }
+}
+
             .unwrap();
         assert_eq!(planned, 20);
         world.stop().await;

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Progress, Stop};
+use crate::connector::ConnectorError;
 use crate::policy::view::AlertView;
 use crate::store::claims::Ci;
-use crate::sync::ci::Finding;
 use crate::sync::plan::Binding;
 
 impl Progress<'_> {
@@ -25,7 +25,9 @@ impl Progress<'_> {
         let ci = self.ask_for_ci(&alert).await?;
         match &ci {
             Ci::Bound { .. } => (self.found, self.binding) = (Some(ci), Binding::Found),
-            Ci::Missing(_) => (self.claim.ci, self.binding) = (Some(ci), Binding::NotDue),
+            Ci::Missing(_) | Ci::Refused { .. } => {
+                (self.claim.ci, self.binding) = (Some(ci), Binding::NotDue);
+            }
         }
         Ok(())
     }
@@ -42,15 +44,28 @@ impl Progress<'_> {
         }
     }
 
-    /// Goes on without what was found.
-    pub(super) fn give_ci_up(&mut self, refusal: &str) {
+    /// Goes on without what was found, or was to be written on a new work item.
+    pub(super) fn blame_ci(&mut self, refusal: &str) {
         self.binding = Binding::NotDue;
-        if let Some(Ci::Bound { id, name }) = self.found.take() {
-            tracing::warn!(
-                ticket_id = %self.claim.ticket_id,
-                "{name} ({id}) was not bound, perhaps it is what the ITSM refuses: {refusal}"
-            );
-            self.claim.ci = Some(Ci::Missing(format!("{name} ({id}) was not taken: {refusal}")));
+        let known = self.claim.ci.take();
+        self.claim.ci = match self.found.take().or_else(|| known.clone()) {
+            Some(Ci::Bound { id, name }) => {
+                tracing::warn!(
+                    ticket_id = %self.claim.ticket_id,
+                    "{name} ({id}) was not bound, perhaps it is what the ITSM refuses: {refusal}"
+                );
+                let reason = format!("{name} ({id}) was not taken: {refusal}");
+                self.before_blame.clone_from(&known);
+                Some(Ci::Refused { id, name, reason })
+            }
+            Some(Ci::Missing(_) | Ci::Refused { .. }) | None => known,
+        };
+    }
+
+    /// What is refused without the configuration item, too, was not refused because of it: it is tried again.
+    pub(super) fn acquit_ci(&mut self, stop: &Stop) {
+        if let (Stop::Failed(ConnectorError::Rejected(_)), Some(known)) = (stop, self.before_blame.take()) {
+            self.claim.ci = Some(known);
         }
     }
 
@@ -66,6 +81,12 @@ impl Progress<'_> {
             self.note_call("find_ci", started, None);
         }
         pass.metrics.ci(&pass.name, finding.result);
-        Ok(finding.ci)
+        Ok(match (&self.claim.ci, finding.ci) {
+            // As long as the CMDB names no other one, it would be refused again.
+            (Some(refused @ Ci::Refused { id, .. }), Ci::Bound { id: named, .. }) if *id == named => {
+                refused.clone()
+            }
+            (_, ci) => ci,
+        })
     }
 }

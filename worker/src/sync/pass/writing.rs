@@ -89,10 +89,16 @@ impl Progress<'_> {
                     return Ok(());
                 }
                 if let (ConnectorError::Rejected(reason), Binding::Found) = (&error, self.binding) {
-                    self.give_ci_up(reason);
+                    self.blame_ci(reason);
                     return Ok(());
                 }
-                Err(Stop::Failed(error))
+                let stop = Stop::Failed(error);
+                self.acquit_ci(&stop);
+                Err(stop)
+            }
+            Err(stop @ Stop::Failed(ConnectorError::Ambiguous(_))) => {
+                self.may_be_written(writing);
+                Err(stop)
             }
             Err(stop) => Err(stop),
         }
