@@ -193,6 +193,11 @@ pub async fn claim_due(
          ), claimed AS (
              UPDATE tickets t
              SET lease_number = t.lease_number + 1, lease_until = now() + $3 * interval '1 millisecond', leased_by = $4,
+                 leased_wants = t.wants,
+                 -- Whoever did not give it back may have resolved the work item: that is no decision of people.
+                 synced = CASE WHEN t.synced = 'open' AND t.lease_until IS NOT NULL AND t.leased_wants = 'resolved'
+                               THEN 'resolved' ELSE t.synced END,
+                 left_alone = t.left_alone AND (t.lease_until IS NULL OR t.leased_wants IS DISTINCT FROM 'resolved'),
                  create_attempted_at =
                      CASE WHEN t.external_id IS NULL THEN coalesce(t.create_attempted_at, now()) END,
                  create_fired_at = CASE WHEN t.external_id IS NULL THEN coalesce(t.create_fired_at, t.fired_at) END,

@@ -64,6 +64,65 @@ fn every_call_failing_now_and_then_still_makes_one_incident_each() {
 }
 
 #[test]
+fn our_own_resolution_whose_answer_was_lost_is_not_taken_for_a_decision_of_people() {
+    in_world(async {
+        let settings = "route.correlation_key = 'all of them'\nsync.retry.look_up_after = '2s'";
+        let world = World::build(1, &Differences { settings, ..Differences::default() }).await;
+        let alert = metric(1);
+        world.send(alert.fired()).await;
+        world.settled(1).await;
+        world.snow().inject(Fault::new(Effect::Reset).on("update").times(1).after_write()).unwrap();
+        world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
+        until("nobody knows what became of it", async || {
+            let unsure = "SELECT bool_or(write_unsure) FROM tickets";
+            let unsure: bool = sqlx::query_scalar(unsure).fetch_one(&world.pool).await.unwrap();
+            unsure.then_some(())
+        })
+        .await;
+        // Another alert of the same ticket, which fired before and is heard only now.
+        world.send(rule(2).fire(minutes_after(&alert, -1)).fired()).await;
+        world.settled(3).await;
+        assert_eq!(world.incident().field("state"), "2", "it fires, so the ticket is open");
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_cmdb_that_does_not_answer_keeps_no_target_shut() {
+    in_world(async {
+        let mut world = World::with_workers(0).await;
+        let down = Effect::Answer { status: 503, body: None, retry_after_s: None };
+        world.snow().inject(Fault::new(down).on("query_ci")).unwrap();
+        world.start_worker().await;
+        world.send(metric(1).fired()).await;
+        world.settled(1).await;
+        assert_eq!(world.incident().field("state"), "1");
+        let missing = world.tickets().await.remove(0).ci_missing.unwrap();
+        assert!(missing.contains("could not be asked"), "{missing}");
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_cmdb_that_hangs_is_not_asked_again_at_every_change() {
+    in_world(async {
+        let mut world = World::with_workers(0).await;
+        world.snow().inject(Fault::new(Effect::Delay { ms: 20_000 }).on("query_ci")).unwrap();
+        world.start_worker().await;
+        let alert = metric(1);
+        world.send(alert.fired()).await;
+        world.settled(1).await;
+        let missing = world.tickets().await.remove(0).ci_missing.unwrap();
+        assert!(missing.contains("could not be asked"), "{missing}");
+        let asked = world.snow().calls().of("query_ci");
+        world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
+        world.settled(2).await;
+        assert_eq!((world.incident().field("state"), world.snow().calls().of("query_ci")), ("6", asked));
+        world.stop().await;
+    });
+}
+
+#[test]
 fn a_throttled_target_is_left_alone_until_it_says() {
     in_world(async {
         let world = World::with_workers(1).await;

@@ -98,6 +98,38 @@ fn a_work_item_that_a_worker_wrote_to_after_it_had_lost_it_is_read_whatever_its_
 }
 
 #[test]
+fn what_a_worker_may_have_resolved_before_it_died_is_no_decision_of_people() {
+    in_world(async {
+        let world = with_due_tickets(1).await;
+        let want = async |wants: &str| {
+            sqlx::query("UPDATE tickets SET wants = $1, version = version + 1, due_at = now()")
+                .bind(wants)
+                .execute(&world.pool)
+                .await
+                .unwrap();
+        };
+        let first = claim(&world, LEASE).await;
+        record(&mut world.pool.acquire().await.unwrap(), &[made(&first, "only")], CHECK).await.unwrap();
+        for (wanted, state) in [("open", WorkItemState::Open), ("resolved", WorkItemState::Resolved)] {
+            want(wanted).await;
+            let dead = until("it is claimed", async || {
+                claimed(&world.pool, 1, &terms(Duration::ZERO, "dead")).await.pop()
+            })
+            .await;
+            assert_eq!(dead.item.unwrap().state, WorkItemState::Open);
+            want("open").await;
+            let next = until("the lease has run out", async || {
+                claimed(&world.pool, 1, &terms(Duration::ZERO, "next")).await.pop()
+            })
+            .await;
+            assert!(next.write_unsure);
+            assert_eq!(next.item.unwrap().state, state, "{wanted}");
+        }
+        world.stop().await;
+    });
+}
+
+#[test]
 fn a_lease_that_was_not_given_back_is_taken_over_only_after_the_wait() {
     in_world(async {
         let world = with_due_tickets(1).await;

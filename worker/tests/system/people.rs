@@ -2,6 +2,7 @@
 
 use azure_simulator::alerts::Alert;
 use itsm_simulator::servicenow::{PersonalChange, Ticket};
+use itsm_simulator::{Effect, Fault};
 
 use worker::sync::plan::MOST_RETURNS;
 
@@ -138,6 +139,25 @@ fn a_ticket_that_a_person_resolved_is_reopened_if_the_route_says_so_but_not_for_
 
         world.send(rule(1).fire(minutes_after(&alert, 10)).fired()).await;
         until("it is reopened", async || is_in_state(&world, &incident, "2")).await;
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_rule_of_the_itsm_that_resolves_whatever_is_reopened_wins_also_where_each_reopening_is_half_refused() {
+    in_world(async {
+        let world = with_people("route.people.resolved = 'reopen'").await;
+        let alert = metric(1);
+        let incident = fired(&world, &alert).await;
+        let refused = Effect::Answer { status: 403, body: None, retry_after_s: None };
+        world.snow().inject(Fault::new(refused).on("update").after_write()).unwrap();
+        for _ in 0..MOST_RETURNS {
+            resolve(&world, &incident);
+            until("it is reopened", async || is_in_state(&world, &incident, "2")).await;
+        }
+        resolve(&world, &incident);
+        let reason = left(&world, &incident).await;
+        assert!(reason.contains("again and again"), "{reason}");
         world.stop().await;
     });
 }

@@ -67,17 +67,15 @@ impl Progress<'_> {
                 self.call(action, connector.reopen(&id, &change)).await
             }
         };
-        let may_be_written = matches!(written, Ok(()) | Err(Stop::Failed(ConnectorError::Ambiguous(_))));
-        if writing == Writing::Insistence && may_be_written {
-            self.claim.brought_back = self.claim.brought_back.saturating_add(1);
-        }
         match written {
             Ok(()) => {
                 self.bound();
                 match writing {
-                    Writing::Note | Writing::Reopening | Writing::Insistence => {
+                    Writing::Insistence => {
+                        self.brought_back();
                         self.told(WorkItemState::Open);
                     }
+                    Writing::Note | Writing::Reopening => self.told(WorkItemState::Open),
                     Writing::Resolution => self.told(WorkItemState::Resolved),
                     Writing::Ci => {}
                 }
@@ -86,6 +84,10 @@ impl Progress<'_> {
             Err(Stop::Failed(error @ (ConnectorError::Rejected(_) | ConnectorError::Gone(_)))) => {
                 self.read().await?;
                 if self.seen != before {
+                    // It may be open because an act of several requests was refused halfway.
+                    if writing == Writing::Insistence {
+                        self.brought_back();
+                    }
                     return Ok(());
                 }
                 if let (ConnectorError::Rejected(reason), Binding::Found) = (&error, self.binding) {
@@ -102,6 +104,22 @@ impl Progress<'_> {
             }
             Err(stop) => Err(stop),
         }
+    }
+
+    /// Remembers what may be our doing, lest the next pass takes it for a decision of people.
+    fn may_be_written(&mut self, writing: Writing) {
+        match (writing, &mut self.claim.item) {
+            (Writing::Resolution, Some(item)) => {
+                item.state = WorkItemState::Resolved;
+                self.claim.left_alone = false;
+            }
+            (Writing::Insistence, _) => self.brought_back(),
+            (Writing::Resolution, None) | (Writing::Note | Writing::Reopening | Writing::Ci, _) => {}
+        }
+    }
+
+    fn brought_back(&mut self) {
+        self.claim.brought_back = self.claim.brought_back.saturating_add(1);
     }
 
     /// Notes that everything heard up to now is written on the work item, which is in this state now.
