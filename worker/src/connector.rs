@@ -288,6 +288,29 @@ impl Finding {
         };
         Ok(Self { subject: subject.to_owned(), verdict })
     }
+
+    /// The same of something that tickets can do without: also that it could not be tried keeps none of them back.
+    ///
+    /// # Errors
+    /// When the product does not accept the credentials.
+    pub fn of_extra<T>(
+        subject: &str,
+        trial: Result<T, ConnectorError>,
+        refused: fn(String) -> Verdict,
+    ) -> Result<Self, ConnectorError> {
+        let trial = match trial {
+            Err(
+                error @ (ConnectorError::Unavailable(_)
+                | ConnectorError::Throttled { .. }
+                | ConnectorError::Ambiguous(_)),
+            ) => Err(ConnectorError::Rejected(format!("it could not be tried: {error}"))),
+            Ok(_)
+            | Err(ConnectorError::Unauthorized(_) | ConnectorError::Rejected(_) | ConnectorError::Gone(_)) => {
+                trial
+            }
+        };
+        Self::of(subject, trial, refused)
+    }
 }
 
 /// What became of a call that did not succeed, named by what the caller can do about it.
@@ -342,26 +365,3 @@ impl ConnectorError {
         }
     }
 }
-
-    /// The same of something that tickets can do without: also that it could not be tried keeps none of them back.
-    ///
-    /// # Errors
-    /// When the product does not accept the credentials.
-    pub fn of_extra<T>(
-        subject: &str,
-        trial: Result<T, ConnectorError>,
-        refused: fn(String) -> Verdict,
-    ) -> Result<Self, ConnectorError> {
-        let trial = match trial {
-            Err(
-                error @ (ConnectorError::Unavailable(_)
-                | ConnectorError::Throttled { .. }
-                | ConnectorError::Ambiguous(_)),
-            ) => Err(ConnectorError::Rejected(format!("it could not be tried: {error}"))),
-            Ok(_)
-            | Err(ConnectorError::Unauthorized(_) | ConnectorError::Rejected(_) | ConnectorError::Gone(_)) => {
-                trial
-            }
-        };
-        Self::of(subject, trial, refused)
-    }

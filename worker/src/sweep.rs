@@ -66,23 +66,10 @@ impl Sweep {
         }
         if !self.look_again.every.is_zero() {
             for target in self.bells.keys() {
-                self.plan_looks(connection, target).await?;
+                plan_looks(connection, target, self.look_again).await?;
             }
         }
         Ok(())
-    }
-
-    /// Has open tickets looked at that nobody has looked at for long: people may have ended them, and what the CMDB
-    /// lacked may be there.
-    async fn plan_looks(&self, connection: &mut PgConnection, target: &str) -> Result<(), sqlx::Error> {
-        let LookAgainSettings { every, per_minute } = self.look_again;
-        let mut transaction = connection.begin().await?;
-        let slots = pace::slots(&looks::lock_plan(&mut transaction, target).await?, per_minute);
-        let taken = looks::plan(&mut transaction, target, every, &slots).await?;
-        if let Some(last) = slots.iter().take(taken).next_back() {
-            looks::planned_until(&mut transaction, target, pace::until(*last, per_minute)).await?;
-        }
-        transaction.commit().await
     }
 
     /// A few rows at a time, so that nobody waits, until there are no more.
@@ -102,4 +89,25 @@ impl Sweep {
             | retention::forget_alerts(&mut *connection, retention).await?
             | retention::forget_dead_letters(connection, retention).await?)
     }
+}
+
+/// Has open tickets looked at that nobody has looked at for long: people may have ended them, and what the CMDB lacked
+/// may be there. Answers how many.
+///
+/// # Errors
+/// When the database fails.
+pub async fn plan_looks(
+    connection: &mut PgConnection,
+    target: &str,
+    pace: LookAgainSettings,
+) -> Result<usize, sqlx::Error> {
+    let LookAgainSettings { every, per_minute } = pace;
+    let mut transaction = connection.begin().await?;
+    let slots = pace::slots(&looks::lock_plan(&mut transaction, target).await?, per_minute);
+    let taken = looks::plan(&mut transaction, target, every, &slots).await?;
+    if let Some(last) = slots.iter().take(taken).next_back() {
+        looks::planned_until(&mut transaction, target, pace::until(*last, per_minute)).await?;
+    }
+    transaction.commit().await?;
+    Ok(taken)
 }

@@ -141,8 +141,8 @@ struct Row {
     follows_number: Option<String>,
 }
 
-/// Takes up to `limit` due tickets of a target that is not at rest, and then those that are to be looked at. While it is failing, a single ticket at a time, over
-/// all workers, tries whether it works again.
+/// Takes up to `limit` due tickets of a target that is not at rest, and then those that are to be looked at. While it is
+/// failing, a single ticket at a time, over all workers, tries whether it works again.
 ///
 /// The claim also commits "create attempted" for those without a work item, so that no create is ever sent
 /// without the ledger knowing.
@@ -251,12 +251,12 @@ impl Row {
             state,
             told_through: self.told_through.map_or(Timestamp::UNIX_EPOCH, SqlTimestamp::to_jiff),
         });
+        let name = self.ci_name.unwrap_or_default();
         let ci = match (self.ci_id, self.ci_missing) {
             (Some(id), None) => Some(Ci::Bound { id, name }),
             (Some(id), Some(reason)) => Some(Ci::Refused { id, name, reason }),
             (None, Some(reason)) => Some(Ci::Missing(reason)),
             (None, None) => None,
-        let name = self.ci_name.unwrap_or_default();
         };
         let duration = |value: i64| Duration::from_millis(value.try_into().unwrap_or(0));
         Ok(Claim {

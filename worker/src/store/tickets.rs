@@ -209,8 +209,8 @@ pub async fn change(connection: &mut PgConnection, tickets: &[(Uuid, Ticket)]) -
 }
 
 /// Ends a ticket; another one takes over its key and those of its alerts that fire. If it was told of the newest firing
-/// already, the other one counts as bringing it back. What is still owed to its work
-/// item, a resolution say, remains due, unless the ITSM has closed it.
+/// already, the other one counts as bringing it back. What is still owed to its work item, a resolution say, remains
+/// due, unless the ITSM has closed it.
 ///
 /// # Errors
 /// When the database fails.
