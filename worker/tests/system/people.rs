@@ -151,9 +151,17 @@ fn a_rule_of_the_itsm_that_resolves_whatever_is_reopened_wins_also_where_each_re
         let incident = fired(&world, &alert).await;
         let refused = Effect::Answer { status: 403, body: None, retry_after_s: None };
         world.snow().inject(Fault::new(refused).on("update").after_write()).unwrap();
-        for _ in 0..MOST_RETURNS {
+        for returns in 1..=i32::try_from(MOST_RETURNS).unwrap() {
             resolve(&world, &incident);
-            until("it is reopened", async || is_in_state(&world, &incident, "2")).await;
+            until("it is reopened, and that counts", async || {
+                let counted: i32 = sqlx::query_scalar("SELECT brought_back FROM tickets")
+                    .fetch_one(&world.pool)
+                    .await
+                    .unwrap();
+                (counted == returns).then_some(())
+            })
+            .await;
+            assert_eq!(is_in_state(&world, &incident, "2"), Some(()));
         }
         resolve(&world, &incident);
         let reason = left(&world, &incident).await;
