@@ -82,7 +82,12 @@ impl Progress<'_> {
                 Ok(())
             }
             Err(Stop::Failed(error @ (ConnectorError::Rejected(_) | ConnectorError::Gone(_)))) => {
-                self.read().await?;
+                if let Err(stop) = self.read().await {
+                    // Whether it was carried out in part is not known either.
+                    self.claim.write_unsure = true;
+                    self.may_be_written(writing);
+                    return Err(stop);
+                }
                 if self.seen != before {
                     // It may be open because an act of several requests was refused halfway.
                     if writing == Writing::Insistence {
