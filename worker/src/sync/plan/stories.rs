@@ -316,6 +316,16 @@ fn told(people: People, events: &[Event]) -> Story {
     story
 }
 
+#[test]
+fn our_own_resolution_whose_answer_was_lost_is_undone_for_an_older_firing_that_is_heard_late() {
+    for written in [Written::Yes, Written::No] {
+        let before = [Event::Fires(0), Event::Pass, Event::Resolves(0), Event::Loses(written), Event::Pass];
+        let late = [Event::Late(1, Condition::Fired), Event::Pass];
+        let story = told(People::LEFT_ALONE, &[&before[..], &late].concat());
+        assert_eq!(story.items, [Item::Is(WorkItemState::Open)], "{written:?}");
+    }
+}
+
 proptest! {
     /// The assertions are inside the story: none is opened beside another, none that is closed is written to.
     #[test]
