@@ -2,7 +2,8 @@
 //!
 //! Azure gives up on a 4xx: refusing an alert for its shape loses it. So only `alertId` and
 //! `monitorCondition` are required; everything else is optional, nullable and open, and a field of an
-//! unexpected type counts as absent. What this reader does not know travels on in the body.
+//! unexpected type counts as absent. What this reader does not know travels on in the body. The shapes from before the
+//! common schema are read as the same model, see [`legacy`].
 //!
 //! Schema: <https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-common-schema>
 
@@ -15,6 +16,7 @@ use serde_json::value::RawValue;
 
 pub mod arm;
 pub mod identity;
+pub mod legacy;
 
 /// One webhook delivery, borrowed from the body it was read from.
 #[derive(Debug, Clone)]
@@ -24,6 +26,16 @@ pub struct Notification<'a> {
     pub context: Option<&'a RawValue>,
     /// The custom properties of the alert rule, as received.
     pub custom_properties: Option<&'a RawValue>,
+    pub schema: Schema,
+}
+
+/// How Azure wrote a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    Common,
+    /// A shape from before it, which has less to say: the operator should change the action group, see
+    /// [`legacy::ADVICE`].
+    Legacy,
 }
 
 /// The part that every alert has, whatever raised it.
@@ -66,7 +78,7 @@ pub enum Severity {
     Sev4,
 }
 
-/// Why a body is not an alert in the common schema.
+/// Why a body is not an alert.
 #[derive(Debug, thiserror::Error)]
 pub enum ShapeError {
     #[error("the body is not UTF-8")]
@@ -74,9 +86,10 @@ pub enum ShapeError {
     #[error("the body is not JSON that can be read: {0}")]
     NotJson(#[source] serde_json::Error),
     #[error(
-        "no `data.essentials` object: not the common alert schema; enable it in the action group (useCommonAlertSchema)"
+        "neither the common alert schema nor a known older shape with an identity and a state; set \"Enable the common \
+         alert schema\" to Yes on this action of the action group (useCommonAlertSchema)"
     )]
-    NotCommonSchema,
+    Unknown,
     #[error("`data.essentials.{0}` is missing or empty")]
     Missing(&'static str),
     #[error("`data.essentials.monitorCondition` is neither Fired nor Resolved")]
@@ -91,19 +104,24 @@ impl<'a> Notification<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, ShapeError> {
         let text = std::str::from_utf8(body).map_err(|_| ShapeError::NotUtf8)?;
         let text = text.trim_start_matches('\u{feff}');
-        let envelope: RawEnvelope<'a> = object(text)?.ok_or(ShapeError::NotCommonSchema)?;
-        let data: RawData<'a> =
-            envelope.data.map(RawValue::get).map_or(Ok(None), object)?.ok_or(ShapeError::NotCommonSchema)?;
-        let raw: RawEssentials<'a> = data
-            .essentials
-            .map(RawValue::get)
-            .map_or(Ok(None), object)?
-            .ok_or(ShapeError::NotCommonSchema)?;
-        Ok(Self {
-            essentials: raw.try_into()?,
+        match Self::common(text)? {
+            Some(notification) => Ok(notification),
+            None => legacy::read(text).ok_or(ShapeError::Unknown),
+        }
+    }
+
+    /// `None` without `data.essentials`.
+    fn common(text: &'a str) -> Result<Option<Self>, ShapeError> {
+        let Some(RawEnvelope { data: Some(data) }) = object(text)? else { return Ok(None) };
+        let Some(data): Option<RawData<'a>> = object(data.get())? else { return Ok(None) };
+        let Some(essentials) = data.essentials else { return Ok(None) };
+        let Some(essentials): Option<RawEssentials<'a>> = object(essentials.get())? else { return Ok(None) };
+        Ok(Some(Self {
+            essentials: essentials.try_into()?,
             context: data.alert_context,
             custom_properties: data.custom_properties,
-        })
+            schema: Schema::Common,
+        }))
     }
 }
 

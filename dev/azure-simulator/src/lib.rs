@@ -6,9 +6,11 @@
 //! * [`identity::Directory`] issues and mints tokens without any HTTP;
 //! * [`identity::IdentityProvider`] serves the same directory on a port of its own;
 //! * [`alerts::AlertRule`] renders the payloads that Azure Monitor delivers;
+//! * [`legacy::Legacy`] has what it delivers without the common alert schema;
 //! * [`sender::load`] sends many of them and measures the receiver.
 
 pub mod alerts;
 pub mod identity;
+pub mod legacy;
 pub mod sender;
 pub mod settings;
