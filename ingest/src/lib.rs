@@ -8,5 +8,6 @@ pub mod config;
 pub mod metrics;
 pub mod problem;
 pub mod receive;
+pub mod reminder;
 pub mod server;
 pub mod spool;

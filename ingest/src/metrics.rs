@@ -21,6 +21,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     pub requests_in_flight: Gauge,
     pub publish_seconds: Histogram,
+    pub legacy_notifications: Counter,
     tokens: Family<TokenLabels, Counter>,
     pub remembered_tokens: Gauge,
     key_fetches: Family<FetchLabels, Counter>,
@@ -81,6 +82,7 @@ impl Metrics {
             requests,
             requests_in_flight: Gauge::default(),
             publish_seconds: Histogram::new(PUBLISH_BUCKETS),
+            legacy_notifications: Counter::default(),
             tokens: Family::default(),
             remembered_tokens: Gauge::default(),
             key_fetches: Family::default(),
@@ -104,6 +106,11 @@ impl Metrics {
             "Time until the broker confirmed, or the attempt was given up",
             Unit::Seconds,
             metrics.publish_seconds.clone(),
+        );
+        registry.register(
+            "legacy_notifications",
+            "Notifications in a shape from before the common alert schema",
+            metrics.legacy_notifications.clone(),
         );
         registry.register("token_checks", "Tokens presented, by what became of them", metrics.tokens.clone());
         registry.register(

@@ -79,7 +79,7 @@ impl Code {
             Self::NotAnAlert => row(
                 StatusCode::BAD_REQUEST,
                 "not_an_alert",
-                "the body is no alert; enable the common alert schema in the action group",
+                "the body is no alert; enable the common alert schema on this action of the action group",
             ),
             Self::BodyIncomplete => {
                 row(StatusCode::BAD_REQUEST, "body_incomplete", "the body ended before its announced length")

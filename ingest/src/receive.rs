@@ -8,8 +8,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::alert::{Notification, ShapeError};
-use shared::amqp::Publisher;
+use sha2::{Digest, Sha256};
+use shared::alert::{Notification, Schema, ShapeError};
+use shared::amqp::{PublishError, Publisher};
 use shared::message::Message;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use crate::arrival::Arrival;
 use crate::auth::AuthorizedCaller;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
+use crate::reminder::Reminders;
 use crate::spool::Spool;
 
 /// Where notifications go in, and how large they may be.
@@ -26,7 +28,15 @@ pub struct Inbox {
     /// Takes what the broker does not.
     pub spool: Option<Spool>,
     pub metrics: Metrics,
+    pub reminders: Reminders,
     pub max_body_bytes: usize,
+}
+
+/// Where a message belongs.
+enum Place {
+    Inbound,
+    /// It is JSON, but no alert, for this reason: an operator looks at it.
+    DeadLetters(ShapeError),
 }
 
 /// The routes of the public listener.
@@ -46,7 +56,8 @@ struct Receipt {
 }
 
 /// The caller is proven before the first byte of the body is read. 202 means that the broker has the
-/// notification on disk, or the spool.
+/// notification on disk, or the spool. So does the 400 for JSON that is no alert: what Azure sends is not lost for its
+/// shape.
 async fn receive(
     caller: AuthorizedCaller,
     arrival: Arrival,
@@ -55,9 +66,16 @@ async fn receive(
     inbox: Data<Inbox>,
 ) -> Result<HttpResponse, Problem> {
     let body = read(&request, body, inbox.max_body_bytes, arrival.deadline).await?;
-    let message = recognise(&caller, arrival.traceparent, body)?;
-    publish(&inbox, &message, arrival.deadline).await?;
-    Ok(HttpResponse::Accepted().json(Receipt { id: message.id }))
+    let (message, place) = recognise(&inbox, &caller, arrival.traceparent, body)?;
+    keep(&inbox, &message, &place, arrival.deadline).await?;
+    match place {
+        Place::Inbound => Ok(HttpResponse::Accepted().json(Receipt { id: message.id })),
+        Place::DeadLetters(error) => {
+            tracing::warn!("a body went to the dead letters: {error}");
+            let detail = format!("{error}; the body is kept among the dead letters");
+            Err(Problem::because(Code::NotAnAlert, detail))
+        }
+    }
 }
 
 async fn read(
@@ -79,32 +97,71 @@ async fn read(
     }
 }
 
-fn recognise(caller: &AuthorizedCaller, traceparent: String, body: Bytes) -> Result<Message, Problem> {
+fn recognise(
+    inbox: &Inbox,
+    caller: &AuthorizedCaller,
+    traceparent: String,
+    body: Bytes,
+) -> Result<(Message, Place), Problem> {
     let tenant_id = caller.tenant_id();
-    let notification = Notification::parse(&body).map_err(refused)?;
-    if !caller.may_report_on(notification.essentials.subscriptions()) {
+    let (id, allowed, place) = match Notification::parse(&body) {
+        Ok(notification) => {
+            let allowed = caller.may_report_on(notification.essentials.subscriptions());
+            if allowed && notification.schema == Schema::Legacy {
+                inbox.metrics.legacy_notifications.inc();
+                inbox.reminders.remind(tenant_id, &notification.essentials, Instant::now());
+            }
+            (notification.id(tenant_id), allowed, Place::Inbound)
+        }
+        // Azure takes a 400 for final, so it is logged with its reason as the loss that it is.
+        Err(error @ (ShapeError::NotUtf8 | ShapeError::NotJson(_))) => {
+            tracing::warn!(code = Code::NotJson.name(), "body refused: {error}");
+            return Err(Problem::because(Code::NotJson, error.to_string()));
+        }
+        Err(error @ (ShapeError::Unknown | ShapeError::Missing(_) | ShapeError::UnknownCondition)) => {
+            let allowed = caller.may_report_on(std::iter::empty());
+            (id_of_unknown(tenant_id, &body), allowed, Place::DeadLetters(error))
+        }
+    };
+    if !allowed {
         tracing::warn!(%tenant_id, "alert refused: trust.NAME.subscriptions does not list what it names");
         return Err(Code::SubscriptionNotAllowed.into());
     }
     let now = Timestamp::now();
-    Ok(Message {
-        id: notification.id(tenant_id),
+    let message = Message {
+        id,
         tenant_id,
         received_at: Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now),
         traceparent: Some(traceparent),
         body,
-    })
+    };
+    Ok((message, place))
 }
 
-async fn publish(inbox: &Inbox, message: &Message, deadline: Instant) -> Result<(), Problem> {
+/// The same for the same body, so that what Azure sends again is one dead letter.
+fn id_of_unknown(tenant_id: Uuid, body: &[u8]) -> Uuid {
+    let digest: [u8; 32] =
+        Sha256::new().chain_update(tenant_id.as_bytes()).chain_update(body).finalize().into();
+    let mut id = [0; 16];
+    id.copy_from_slice(digest.split_at(16).0);
+    Uuid::new_v8(id)
+}
+
+async fn keep(inbox: &Inbox, message: &Message, place: &Place, deadline: Instant) -> Result<(), Problem> {
     let started = Instant::now();
     let patience = inbox.spool.as_ref().and_then(Spool::patience);
     let direct = patience.map_or(deadline, |patience| direct_until(started, patience, deadline));
-    let outcome = inbox.publisher.publish(message, direct).await;
+    let outcome = match place {
+        Place::Inbound => inbox.publisher.publish(message, direct).await,
+        Place::DeadLetters(error) => {
+            let reason = format!("not taken by ingest: {error}");
+            inbox.publisher.dead_letter(&message.properties(), &message.body, &reason, direct).await
+        }
+    };
     inbox.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());
     let Err(error) = outcome else { return Ok(()) };
     let notification_id = message.id;
-    let Some(spool) = &inbox.spool else {
+    let Some(spool) = inbox.spool.as_ref().filter(|_| place.has_detour(&error)) else {
         tracing::warn!(%notification_id, %error, "notification {notification_id} is not durable: {error}");
         return Err(Code::NotDurable.into());
     };
@@ -118,21 +175,28 @@ async fn publish(inbox: &Inbox, message: &Message, deadline: Instant) -> Result<
     })
 }
 
+impl Place {
+    /// Whether what could not be published may go through the spool. It ends in `alerts.inbound`, from where a worker
+    /// moves what is no alert to the dead letters; where these are full, it would only wait in the alerts' way.
+    fn has_detour(&self, error: &PublishError) -> bool {
+        match (self, error) {
+            (Self::DeadLetters(_), PublishError::Refused | PublishError::Unroutable) => false,
+            (Self::Inbound, _)
+            | (
+                Self::DeadLetters(_),
+                PublishError::NotConnected
+                | PublishError::Blocked
+                | PublishError::Busy
+                | PublishError::TimedOut
+                | PublishError::Lost(_),
+            ) => true,
+        }
+    }
+}
+
 /// Until when the broker is waited for, so that as much of the request's time is left for the disk.
 fn direct_until(now: Instant, patience: Duration, deadline: Instant) -> Instant {
     now + patience.min(deadline.saturating_duration_since(now) / 2)
-}
-
-/// Azure takes a 400 for final, so it is logged with its reason as the loss that it is.
-fn refused(error: ShapeError) -> Problem {
-    let code = match error {
-        ShapeError::NotUtf8 | ShapeError::NotJson(_) => Code::NotJson,
-        ShapeError::NotCommonSchema | ShapeError::Missing(_) | ShapeError::UnknownCondition => {
-            Code::NotAnAlert
-        }
-    };
-    tracing::warn!(code = code.name(), "body refused: {error}");
-    Problem::because(code, error.to_string())
 }
 
 async fn method_not_allowed() -> HttpResponse {

@@ -19,6 +19,7 @@ use crate::auth::{Authenticator, metadata};
 use crate::config::{Config, HttpSettings};
 use crate::metrics::Metrics;
 use crate::receive::{self, Inbox};
+use crate::reminder::Reminders;
 use crate::spool::{FolderError, Spool};
 
 /// Azure delivers in bursts; a connection that says nothing for longer only takes the place of another.
@@ -94,7 +95,13 @@ impl Application {
             }
             None => None,
         };
-        let inbox = Inbox { publisher, spool, metrics, max_body_bytes: config.http.max_body_bytes.get() };
+        let inbox = Inbox {
+            publisher,
+            spool,
+            metrics,
+            reminders: Reminders::default(),
+            max_body_bytes: config.http.max_body_bytes.get(),
+        };
 
         let (public, address) =
             listen(&config.http, Data::new(authenticator), Data::new(inbox)).map_err(|source| {

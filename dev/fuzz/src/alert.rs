@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use shared::alert::{Notification, arm};
+use shared::alert::legacy::ADVICE;
+use shared::alert::{Notification, Schema, arm};
 use uuid::Uuid;
 
 const TENANT: Uuid = Uuid::from_u128(1);
@@ -42,6 +43,12 @@ pub(crate) fn run(body: &[u8]) {
     for subscription in essentials.subscriptions() {
         assert!(!subscription.is_empty() && !subscription.contains('/'));
         assert_eq!(subscription.to_ascii_lowercase(), subscription);
+    }
+    if notification.schema == Schema::Legacy {
+        assert!(essentials.description.as_deref().is_some_and(|text| text.ends_with(ADVICE)));
+        assert!(
+            essentials.subscriptions().next().is_some() || !essentials.alert_id.contains("/subscriptions/")
+        );
     }
     survives_a_proxy(body, id);
 }

@@ -165,8 +165,8 @@ impl Refusal {
     }
 }
 
-/// A piece of a token, short enough for a log line and unable to forge one: nobody has verified it.
-pub(super) fn clipped(text: &str) -> String {
+/// A text of a stranger, short enough for a log line and unable to forge one.
+pub(crate) fn clipped(text: &str) -> String {
     let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().take(MAX_QUOTED_CHARS).map(printable).collect()
 }

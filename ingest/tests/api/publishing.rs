@@ -105,7 +105,7 @@ async fn the_program_starts_while_the_broker_is_gone() {
     until(async || app.post(&token, alert(1)).await.status() == 202).await;
 }
 
-async fn behind_a_proxy(request_deadline: &'static str) -> (TestApp, Proxy) {
+pub(crate) async fn behind_a_proxy(request_deadline: &'static str) -> (TestApp, Proxy) {
     let vhost = TestVhost::create().await.unwrap();
     let proxy = Proxy::start(broker_address(&vhost)).await.unwrap();
     let options = Options { request_deadline, broker: Some(proxy.address()), ..Options::default() };

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) const QUEUE: &str = "alerts.inbound";
+pub(crate) const DEAD_QUEUE: &str = "alerts.dead";
 /// The subscription that the simulated alerts are about.
 pub(crate) const SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000001";
 
