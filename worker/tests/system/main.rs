@@ -14,6 +14,7 @@ mod injection;
 mod intake;
 mod leases;
 mod looks;
+mod legacy;
 mod many;
 mod people;
 #[cfg(feature = "real-itsm")]

@@ -7,6 +7,9 @@ use serde_json::value::RawValue;
 use super::{alert_id, at, essentials, members, severity};
 use crate::alert::{Condition, Essentials, Severity, text, texts};
 
+/// Beyond it a number is not exact to the cent, and so no amount.
+const MAX_AMOUNT: f64 = 1e13;
+
 /// A metric alert; `context` is like the common schema's `alertContext`, with the essentials among its members.
 pub(super) fn metric<'a>(context: &'a RawValue, condition: Condition) -> Option<Essentials<'a>> {
     let [rule_id, rule, description, level, resource, criteria, timestamp, link] = members(
@@ -88,11 +91,8 @@ pub(super) fn log(payload: &RawValue) -> Option<Essentials<'_>> {
         )?;
     let (rule, scope) = (text(rule)?, subscription_id(subscription)?);
     let source = text(workspace).or_else(|| text(application));
-    let (service, ended) = if application.is_some() {
-        ("Application Insights", text(end))
-    } else {
-        ("Log Analytics", text(end))
-    };
+    let service = if application.is_some() { "Application Insights" } else { "Log Analytics" };
+    let ended = text(end);
     let series = dimensions(series);
     let parts = [Some(&rule), source.as_ref(), ended.as_ref()];
     let parts = parts.map(|part| part.map(AsRef::as_ref).unwrap_or_default());
@@ -130,7 +130,7 @@ pub(super) fn budget(payload: &RawValue) -> Option<Essentials<'_>> {
         None => subscription,
     };
     let [start, threshold, spent, limit, unit] =
-        [start, threshold, spent, limit, unit].map(|raw| text(raw).unwrap_or_default());
+        [start, threshold, spent, limit, unit].map(|raw| amount(raw).unwrap_or_default());
     let description = format!("{spent} of {limit} {unit} are spent, and the threshold is {threshold}.");
     let id = alert_id("budget", &scope, [name.as_ref(), &start, &threshold, &spent]);
     Some(Essentials {
@@ -138,6 +138,14 @@ pub(super) fn budget(payload: &RawValue) -> Option<Essentials<'_>> {
         monitoring_service: Some("CostAlerts".into()),
         target_ids: vec![scope.into()],
         ..essentials(id, Condition::Fired, None, Some(description.into()))
+    })
+}
+
+/// A text, or a number in its place: two amounts must not look the same for want of quotes.
+fn amount(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    text(raw).or_else(|| {
+        let number: f64 = serde_json::from_str(raw?.get()).ok()?;
+        (number.abs() < MAX_AMOUNT).then(|| format!("{number:.2}").into())
     })
 }
 

@@ -162,6 +162,13 @@ fn what_tells_an_alert_from_another_is_part_of_its_id() {
 }
 
 #[test]
+fn an_amount_without_quotes_tells_two_budget_alerts_apart_as_well() {
+    let id = |amount: f64| id_with("cost-budget", "/data/SpendingAmount", Some(json!(amount)));
+    assert_eq!(id(812.4), id_with("cost-budget", "/data/SpendingAmount", Some(json!("812.40"))));
+    assert_ne!(id(812.4), id(812.41));
+}
+
+#[test]
 fn without_an_identity_or_a_state_it_is_no_alert() {
     let event = "/data/context/activityLog";
     let cases = [
