@@ -7,7 +7,7 @@
 //! | shape, by its members | identity | state |
 //! | --- | --- | --- |
 //! | metric (`status`, `context`), also the classic one without `schemaId` | rule, resource, dimensions | `status` |
-//! | activity log, service and resource health (`context.activityLog`) | subscription, `eventDataId` | `status` |
+//! | activity log, service and resource health (`context.activityLog`) | subscription, `operationName`, `eventDataId` | `status` |
 //! | log search (`AlertRuleName`), also without `schemaId` | subscription, rule, workspace or application, dimensions, end of the interval | always fired |
 //! | cost budget (`BudgetName`) | subscription, resource group, budget, its start, threshold, amount spent | always fired |
 //!

@@ -57,9 +57,12 @@ pub(super) fn activity_log<'a>(event: &'a RawValue, condition: Condition) -> Opt
         other => format!("Activity Log - {other}").into(),
     });
     let description = text(description).or_else(|| text(details));
-    let id = alert_id("activity-log", &scope, [event_id.as_ref()]);
+    let operation = text(operation);
+    // The id should be enough, but the samples of different events that the portal sends have the same one.
+    let parts = [operation.as_deref().unwrap_or_default(), event_id.as_ref()];
+    let id = alert_id("activity-log", &scope, parts);
     Some(Essentials {
-        alert_rule: text(title).or_else(|| text(operation)),
+        alert_rule: text(title).or(operation),
         severity: Some(Severity::Sev4),
         signal_type: Some("Activity Log".into()),
         monitoring_service: service,

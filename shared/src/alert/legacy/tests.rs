@@ -144,6 +144,7 @@ fn what_tells_an_alert_from_another_is_part_of_its_id() {
         ("classic-metric", "/context/id"),
         ("classic-metric", "/context/resourceId"),
         ("activity-security", &format!("{event}/eventDataId")),
+        ("activity-security", &format!("{event}/operationName")),
         ("service-health", &format!("{event}/subscriptionId")),
         ("log-analytics", "/AlertRuleName"),
         ("log-analytics", "/SubscriptionId"),
