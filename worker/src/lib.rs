@@ -8,6 +8,7 @@ pub mod connector;
 pub mod dead_letters;
 pub mod failure_point;
 pub mod intake;
+pub mod kind;
 pub mod metrics;
 pub mod policy;
 pub mod reconcile;

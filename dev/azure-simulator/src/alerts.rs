@@ -20,6 +20,9 @@ mod shape;
 pub use self::kind::Kind;
 use self::{document::Document, shape::Fill};
 
+/// What all alerts of one service issue share.
+const TRACKING_ID: &str = "/data/alertContext/properties/trackingId";
+
 /// Where a resource lives: its Azure Resource Manager id is made of this and of the kind's resource type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -124,6 +127,20 @@ impl Alert {
         document.insert_after("/data/essentials", "firedDateTime", "resolvedDateTime", &instant(at));
         for (pointer, value) in changes {
             document.replace(pointer, *value);
+        }
+        Some(document.to_json())
+    }
+
+    /// The alert, another one and fired as well, which says that the incident of this one is over; none for kinds that
+    /// have no incidents.
+    pub fn over(&self, at: Timestamp) -> Option<Bytes> {
+        let changes = self.rule.kind.shape().when_over?;
+        let mut document = self.rule.fire(at).document();
+        for (pointer, value) in changes {
+            document.replace(pointer, *value);
+        }
+        if let Some(tracking_id) = self.document().at_mut(TRACKING_ID) {
+            document.replace(TRACKING_ID, tracking_id.clone());
         }
         Some(document.to_json())
     }

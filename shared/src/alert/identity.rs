@@ -11,6 +11,17 @@ use super::{Essentials, Notification};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AlertKey(pub [u8; 32]);
 
+impl AlertKey {
+    /// The key of what has this id, which is compared without case.
+    #[must_use]
+    pub fn new(tenant_id: Uuid, id: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(tenant_id.as_bytes());
+        hash.update(id.to_lowercase());
+        Self(hash.finalize().into())
+    }
+}
+
 impl Notification<'_> {
     /// The id of this notification: the same for every delivery of it, another for any other.
     ///
@@ -36,10 +47,7 @@ impl Notification<'_> {
 impl Essentials<'_> {
     #[must_use]
     pub fn key(&self, tenant_id: Uuid) -> AlertKey {
-        let mut hash = Sha256::new();
-        hash.update(tenant_id.as_bytes());
-        hash.update(self.alert_id.to_lowercase());
-        AlertKey(hash.finalize().into())
+        AlertKey::new(tenant_id, &self.alert_id)
     }
 }
 

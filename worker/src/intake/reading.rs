@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::policy::view::AlertView;
 use crate::policy::{AlreadyResolved, Route, correlate, template};
 use crate::reconcile::alert::{AlertState, Report};
+use crate::reconcile::subject::Subject;
 use crate::store::alerts::{Heard, Identity};
 
 /// What one delivery says.
@@ -53,27 +54,28 @@ pub fn read(properties: &BasicProperties, body: &[u8]) -> Result<Reading, Poison
     let message = Message::decode(properties, bytes::Bytes::copy_from_slice(body))?;
     let notification = Notification::parse(&message.body)?;
     let essentials = &notification.essentials;
-    let key = essentials.key(message.tenant_id);
+    let subject = Subject::read(&notification);
+    let key = subject.key(message.tenant_id);
     // What the message says of its id is not needed: two alerts must never share one.
-    let notification_id = notification.id(message.tenant_id);
+    let notification_id = subject.notification_id(notification.id(message.tenant_id));
     let received_at =
         Timestamp::from_microsecond(message.received_at.as_microsecond()).unwrap_or(message.received_at);
     let identity = Identity {
         key,
         tenant_id: message.tenant_id,
-        alert_id: essentials.alert_id.to_string(),
+        alert_id: subject.id,
         alert_rule: essentials.alert_rule.as_deref().map(str::to_owned),
     };
     let heard = Heard {
         notification_id,
         alert: key,
-        condition: essentials.condition.as_str(),
+        condition: subject.condition.as_str(),
         received_at,
         traceparent: message.traceparent.clone(),
         deliveries: 1,
         body: String::from_utf8_lossy(&message.body).into_owned(),
     };
-    Ok(Reading { identity, report: Report::new(notification_id, essentials), heard })
+    Ok(Reading { identity, report: Report::new(notification_id, subject.condition, essentials), heard })
 }
 
 /// The group that the route puts an alert into.

@@ -260,21 +260,12 @@ mod tests {
     fn the_default_templates_suit_every_kind_of_alert() {
         for kind in Kind::all() {
             let alert_at = AlertRule::new(*kind, 1, 1).fire(Timestamp::UNIX_EPOCH);
-            let resolved = alert_at.resolved(Timestamp::UNIX_EPOCH + SignedDuration::from_mins(5));
-            for body in std::iter::once(alert_at.fired()).chain(resolved) {
+            let later = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(5);
+            let end = alert_at.resolved(later).or(alert_at.over(later));
+            for body in std::iter::once(alert_at.fired()).chain(end) {
                 assert_default_templates_suit(&alert(&body), kind.name());
             }
         }
-    }
-
-    #[test]
-    fn the_text_of_every_kind_of_alert_says_what_an_engineer_on_call_asks_first() {
-        let texts: Vec<String> = Kind::all()
-            .iter()
-            .map(|kind| alert(&AlertRule::new(*kind, 1, 1).fire(Timestamp::UNIX_EPOCH).fired()))
-            .map(|alert| format!("# {}\n{}", alert.title, alert.text))
-            .collect();
-        insta::assert_snapshot!(texts.join("\n"));
     }
 
     #[test]

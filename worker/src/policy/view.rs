@@ -8,18 +8,40 @@ use uuid::Uuid;
 
 use super::ci;
 use crate::connector::CiCandidate;
+use crate::kind::Kind;
+use crate::reconcile::subject::{Scope, Subject};
+
+mod activity;
+mod detection;
+mod health;
+mod links;
+mod log;
+mod metric;
+mod part;
+mod plain_text;
+mod sheet;
+mod words;
+
+use links::Links;
+use part::scalar;
 
 /// Everything a template may say about an alert. What Azure did not send is an empty text or list.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct AlertView {
     pub id: String,
+    /// The name of a [`Kind`].
+    pub kind: &'static str,
+    /// Whether the portal's test button made it.
+    pub is_test: bool,
+    /// Whether nothing that Azure sends will resolve it.
+    pub never_resolves: bool,
     pub tenant_id: String,
     /// The name of the alert rule.
     pub rule: String,
     pub rule_id: String,
     /// `Sev0` to `Sev4`.
     pub severity: String,
-    /// `Fired` or `Resolved`.
+    /// `Fired` or `Resolved`; an incident is resolved when its context says so, though Azure calls it Fired.
     pub condition: String,
     pub signal_type: String,
     pub monitoring_service: String,
@@ -30,7 +52,7 @@ pub struct AlertView {
     /// The first target, in full.
     pub target: String,
     pub targets: Vec<String>,
-    /// The name of the first configuration item, or of the first target: a log alert's target is its workspace.
+    /// The short name of what the alert is about, see [`resource_of`].
     pub resource: String,
     pub resource_group: String,
     pub subscription: String,
@@ -40,10 +62,12 @@ pub struct AlertView {
     pub context: Value,
     /// `customProperties` as received.
     pub custom: Value,
+    /// The investigation link.
     pub link: String,
-    /// What tells the problem from others: the rule, what it watches and the dimensions, as JSON.
+    pub links: Links,
+    /// What tells the problem from others: the rule, what it watches and the dimensions, or the incident; as JSON.
     pub series: String,
-    /// One line: severity, rule, resource.
+    /// One line: severity, rule, resource, and what happened.
     pub title: String,
     /// Everything an on-call engineer asks first, as plain text.
     pub text: String,
@@ -65,55 +89,63 @@ impl AlertView {
         let essentials = &notification.essentials;
         let context = value(notification.context);
         let unreadable = notification.context.is_some() && context.is_null();
+        let kind = Kind::recognise(essentials, &context);
+        let subject = Subject::new(essentials, kind, &context);
         let dimensions = dimensions(&context);
         let targets: Vec<String> = essentials.target_ids.iter().map(ToString::to_string).collect();
         let items: Vec<String> = essentials.configuration_items.iter().map(ToString::to_string).collect();
         let target = targets.first().cloned().unwrap_or_default();
-        let resource =
-            items.first().or(targets.first()).map(|id| arm::name(id).to_owned()).unwrap_or_default();
         let pairs: Vec<_> = dimensions.iter().map(|d| (d.name.clone(), d.value.clone())).collect();
+        let told_inside = subject.condition != essentials.condition;
+        let resolved_at = if told_inside { essentials.fired_at } else { essentials.resolved_at };
         let mut view = Self {
             id: essentials.alert_id.to_string(),
+            kind: kind.name(),
+            is_test: subject.scope == Scope::Press,
+            never_resolves: subject.never_resolves(kind),
             tenant_id: tenant_id.to_string(),
             rule: text(essentials.alert_rule.as_deref()),
             rule_id: text(essentials.alert_rule_id.as_deref()),
             severity: text(essentials.severity.map(Severity::as_str)),
-            condition: essentials.condition.to_string(),
+            condition: subject.condition.to_string(),
             signal_type: text(essentials.signal_type.as_deref()),
             monitoring_service: text(essentials.monitoring_service.as_deref()),
             description: text(essentials.description.as_deref()),
             fired_at: essentials.fired_at.map(|at| at.to_string()).unwrap_or_default(),
-            resolved_at: essentials.resolved_at.map(|at| at.to_string()).unwrap_or_default(),
+            resolved_at: resolved_at.map(|at| at.to_string()).unwrap_or_default(),
             origin_id: text(essentials.origin_alert_id.as_deref()),
             resource_group: text(arm::resource_group(&target)),
             subscription: arm::subscription(&target)
                 .or_else(|| arm::subscription(&essentials.alert_id))
                 .unwrap_or_default(),
             link: text(essentials.investigation_link.as_deref()),
-            series: series(essentials, &dimensions, unreadable.then_some(essentials.alert_id.as_ref())),
+            links: links_of(tenant_id, essentials, &context, &dimensions),
+            series: series(essentials, &subject, &dimensions, unreadable),
             title: String::new(),
             text: String::new(),
             level: essentials.severity,
             ci_candidates: ci::candidates(essentials, &context, &pairs),
             custom: value(notification.custom_properties),
+            resource: resource_of(kind, &items, &target, &context),
             target,
             targets,
-            resource,
             configuration_items: items,
             dimensions,
             context,
         };
-        view.title = title(&view);
-        view.text = plain(&view);
+        view.title = words::title(&view, kind);
+        view.text = words::plain(&view, kind);
         view
     }
 
     /// What is left of an alert when its notifications are forgotten.
     #[must_use]
     pub fn unknown(tenant_id: Uuid, alert_id: &str) -> Self {
-        let mut view = Self { id: alert_id.to_owned(), tenant_id: tenant_id.to_string(), ..Self::default() };
-        view.title = title(&view);
-        view.text = plain(&view);
+        let kind = Kind::Other;
+        let tenant_id = tenant_id.to_string();
+        let mut view = Self { id: alert_id.to_owned(), kind: kind.name(), tenant_id, ..Self::default() };
+        view.title = words::title(&view, kind);
+        view.text = words::plain(&view, kind);
         view
     }
 }
@@ -127,13 +159,42 @@ fn value(raw: Option<&RawValue>) -> Value {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or(Value::Null)
 }
 
+/// The name of the first configuration item, or of the first target: a log alert's target is its workspace. A backup
+/// alert names its vault in both, and the machine in its context.
+fn resource_of(kind: Kind, items: &[String], target: &str, context: &Value) -> String {
+    let linked = part::first(context, &["/linkedResourceName", "/linkedResourceId"]);
+    if kind == Kind::AzureBackup && !linked.is_empty() {
+        return arm::name(&linked).to_owned();
+    }
+    arm::name(items.first().map_or(target, String::as_str)).to_owned()
+}
+
+fn links_of(
+    tenant_id: Uuid,
+    essentials: &Essentials<'_>,
+    context: &Value,
+    dimensions: &[Dimension],
+) -> Links {
+    let mut links = Links::default();
+    log::add_links(context, &mut links);
+    let portal = links::portal(essentials.investigation_link.as_deref().unwrap_or_default(), &links.query);
+    links.alert = links::alert(portal, &essentials.alert_id);
+    // The target may be only the workspace or the vault; what is wrong is the resource behind it.
+    let linked = part::text(context, "/linkedResourceId");
+    let behind = std::iter::once(linked.as_str()).chain(dimensions.iter().map(|d| d.value.as_str()));
+    let target = essentials.target_ids.first().map_or("", AsRef::as_ref);
+    links.resource = links::resource(
+        portal,
+        tenant_id,
+        behind.into_iter().find(|id| arm::is_resource(id)).unwrap_or(target),
+    );
+    links
+}
+
 /// Dimensions of metric and log alerts (`condition.allOf[].dimensions`), of the older log alerts
 /// (`Dimensions`) and the labels of Prometheus alerts, sorted, each once.
 fn dimensions(context: &Value) -> Vec<Dimension> {
-    let criteria = context.pointer("/condition/allOf").and_then(Value::as_array);
-    let pairs = criteria
-        .into_iter()
-        .flatten()
+    let pairs = metric::criteria(context)
         .filter_map(|criterion| criterion.get("dimensions"))
         .chain(context.get("Dimensions"))
         .filter_map(Value::as_array)
@@ -147,93 +208,25 @@ fn dimensions(context: &Value) -> Vec<Dimension> {
     all
 }
 
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+/// An incident is its own series, whichever rule tells of it, and so is each press of the test button. Any other alert
+/// without a rule (a cost alert) or without a target is one too, and one whose dimensions cannot be read.
+fn series(
+    essentials: &Essentials<'_>,
+    subject: &Subject,
+    dimensions: &[Dimension],
+    unreadable: bool,
+) -> String {
+    match subject.scope {
+        Scope::Alert => {}
+        Scope::Incident | Scope::Press => return serde_json::json!([subject.id]).to_string(),
     }
-}
-
-/// An alert without a rule (a cost alert) or without a target is a series of its own, and so is one whose dimensions
-/// cannot be read: `alone` is its id then.
-fn series(essentials: &Essentials<'_>, dimensions: &[Dimension], alone: Option<&str>) -> String {
     let rule = essentials.alert_rule_id.as_deref().or(essentials.alert_rule.as_deref());
     let mut targets: Vec<String> = essentials.target_ids.iter().map(|id| id.to_lowercase()).collect();
     targets.sort();
-    let alone = alone.or((rule.is_none() || targets.is_empty()).then_some(essentials.alert_id.as_ref()));
-    let own = text(alone).to_lowercase();
+    let alone = unreadable || rule.is_none() || targets.is_empty();
+    let own = text(alone.then_some(essentials.alert_id.as_ref())).to_lowercase();
     let dimensions: Vec<[&str; 2]> = dimensions.iter().map(|d| [d.name.as_str(), d.value.as_str()]).collect();
     serde_json::json!([text(rule).to_lowercase(), targets, dimensions, own]).to_string()
-}
-
-fn title(view: &AlertView) -> String {
-    let name = [&view.rule, &view.description, &view.monitoring_service];
-    let name = name.into_iter().find(|text| !text.is_empty()).map_or("Azure Monitor alert", String::as_str);
-    let mut title = String::new();
-    if !view.severity.is_empty() {
-        push(&mut title, format_args!("[{}] ", view.severity));
-    }
-    title.push_str(name);
-    if !view.resource.is_empty() {
-        push(&mut title, format_args!(" on {}", view.resource));
-    }
-    title
-}
-
-fn plain(view: &AlertView) -> String {
-    let mut text = String::new();
-    if !view.description.is_empty() {
-        push(&mut text, format_args!("{}\n\n", view.description));
-    }
-    let mut line = |name: &str, value: &str| {
-        if !value.is_empty() {
-            push(&mut text, format_args!("{name}: {value}\n"));
-        }
-    };
-    line("Severity", &view.severity);
-    line("Rule", &view.rule);
-    line("Source", &view.monitoring_service);
-    view.targets.iter().for_each(|target| line("Resource", target));
-    line("Fired at", &view.fired_at);
-    line("Resolved at", &view.resolved_at);
-    measured(&view.context).iter().for_each(|measured| line("Condition", measured));
-    view.dimensions.iter().for_each(|dimension| line(&dimension.name, &dimension.value));
-    if let Some(custom) = view.custom.as_object() {
-        custom.iter().for_each(|(name, value)| line(name, &scalar(value).unwrap_or_default()));
-    }
-    line("Link", &view.link);
-    line("Alert", &view.id);
-    text
-}
-
-/// `metric operator threshold: measured` for each criterion of a metric or log alert.
-fn measured(context: &Value) -> Vec<String> {
-    let criteria = context.pointer("/condition/allOf").and_then(Value::as_array);
-    let part = |criterion: &Value, key: &str| criterion.get(key).and_then(scalar).unwrap_or_default();
-    criteria
-        .into_iter()
-        .flatten()
-        .filter_map(|criterion| {
-            let what = [
-                part(criterion, "metricName"),
-                part(criterion, "metricMeasureColumn"),
-                part(criterion, "timeAggregation"),
-            ];
-            let what = what.into_iter().find(|text| !text.is_empty())?;
-            let mut text = format!("{what} {} {}", part(criterion, "operator"), part(criterion, "threshold"));
-            let measured = part(criterion, "metricValue");
-            if !measured.is_empty() {
-                push(&mut text, format_args!(", measured {measured}"));
-            }
-            Some(text)
-        })
-        .collect()
-}
-
-fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.push_str(&arguments.to_string());
 }
 
 #[cfg(test)]
@@ -260,7 +253,7 @@ mod tests {
     #[test]
     fn a_metric_alert_reads_as_a_person_would_tell_it() {
         let view = metric();
-        assert_eq!(view.title, "[Sev1] cpu-high on web-01");
+        assert_eq!(view.title, "[Sev1] cpu-high on web-01: Percentage CPU 97.5 > 90");
         insta::assert_snapshot!(view.text, @r"
         CPU is high
 
@@ -268,9 +261,11 @@ mod tests {
         Rule: cpu-high
         Resource: /subscriptions/S/resourcegroups/prod-rg/providers/microsoft.compute/virtualmachines/web-01
         Fired at: 2026-03-22T13:58:24.371321Z
-        Condition: Percentage CPU GreaterThan 90, measured 97.5
+        Condition: Percentage CPU > 90
+        Measured: 97.5
         core: 3
         Alert: /alerts/1
+        Resource in the portal: https://portal.azure.com/#@00000000-0000-0000-0000-000000000000/resource/subscriptions/S/resourcegroups/prod-rg/providers/microsoft.compute/virtualmachines/web-01
         ");
     }
 

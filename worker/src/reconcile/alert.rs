@@ -27,18 +27,18 @@ pub struct AlertState {
 }
 
 impl Report {
-    /// Reads the report out of a notification.
+    /// Reads the report out of a notification that says that its subject is in this condition.
     ///
     /// A Resolved speaks at least for the firing that it names: not every kind of alert says when it was resolved,
     /// and the time of receipt could cover a newer firing. Without any instant, a Fired counts as the oldest, since it
     /// must not reopen, and a Resolved speaks for what fired before it was first received.
     #[must_use]
-    pub fn new(notification: Uuid, essentials: &Essentials<'_>) -> Self {
-        let at = match essentials.condition {
+    pub fn new(notification: Uuid, condition: Condition, essentials: &Essentials<'_>) -> Self {
+        let at = match condition {
             Condition::Fired => Some(essentials.fired_at.unwrap_or(Timestamp::UNIX_EPOCH)),
             Condition::Resolved => essentials.fired_at.max(essentials.resolved_at),
         };
-        Self { notification, condition: essentials.condition, at }
+        Self { notification, condition, at }
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
         let body = br#"{"data":{"essentials":{"alertId":"/a","monitorCondition":"Resolved",
             "firedDateTime":"2026-03-22T13:58:24Z"}}}"#;
         let read = shared::alert::Notification::parse(body).unwrap();
-        let report = Report::new(Uuid::nil(), &read.essentials);
+        let report = Report::new(Uuid::nil(), Condition::Resolved, &read.essentials);
         assert_eq!(report.at.unwrap().to_string(), "2026-03-22T13:58:24Z");
     }
 

@@ -10,6 +10,7 @@
 mod crash;
 mod dead_letters;
 mod faults;
+mod incidents;
 mod injection;
 mod intake;
 mod leases;

@@ -28,6 +28,13 @@ pub enum Kind {
     ServiceHealth,
     SmartDetection,
     CostBudget,
+    MetricCustom,
+    LogV1,
+    ApplicationInsightsV1,
+    ActivityPolicy,
+    ActivityAutoscale,
+    ActivityRecommendation,
+    AzureBackup,
 }
 
 impl Kind {
@@ -62,6 +69,13 @@ impl Kind {
             Self::ServiceHealth => &shape::SERVICE_HEALTH,
             Self::SmartDetection => &shape::SMART_DETECTION,
             Self::CostBudget => &shape::COST_BUDGET,
+            Self::MetricCustom => &shape::METRIC_CUSTOM,
+            Self::LogV1 => &shape::LOG_V1,
+            Self::ApplicationInsightsV1 => &shape::APPLICATION_INSIGHTS_V1,
+            Self::ActivityPolicy => &shape::ACTIVITY_POLICY,
+            Self::ActivityAutoscale => &shape::ACTIVITY_AUTOSCALE,
+            Self::ActivityRecommendation => &shape::ACTIVITY_RECOMMENDATION,
+            Self::AzureBackup => &shape::AZURE_BACKUP,
         }
     }
 

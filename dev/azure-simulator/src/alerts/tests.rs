@@ -34,7 +34,8 @@ fn every_place_to_fill_exists_and_is_filled() {
         let shape = kind.shape();
         let mut template = kind.template().clone();
         let resolution = shape.when_resolved.unwrap_or_default().iter().map(|(pointer, _)| *pointer);
-        for pointer in shape.fills.iter().map(|(pointer, _)| *pointer).chain(resolution) {
+        let end = shape.when_over.unwrap_or_default().iter().map(|(pointer, _)| *pointer);
+        for pointer in shape.fills.iter().map(|(pointer, _)| *pointer).chain(resolution).chain(end) {
             assert!(template.at_mut(pointer).is_some(), "{} has no {pointer}", kind.name());
         }
         let body = parsed(&AlertRule::new(kind, 1, 1).fire(at(0)).fired());
@@ -77,7 +78,13 @@ fn kinds_that_azure_never_resolves_have_no_resolved_notification() {
             "resource-health",
             "service-health",
             "smart-detection",
-            "cost-budget"
+            "cost-budget",
+            "log-v1",
+            "application-insights-v1",
+            "activity-policy",
+            "activity-autoscale",
+            "activity-recommendation",
+            "azure-backup"
         ]
     );
     assert_eq!(AlertRule::new(Kind::ServiceHealth, 1, 1).fire(at(0)).resolved(at(9)), None);
@@ -138,4 +145,20 @@ fn an_alert_that_fires_anew_keeps_its_id_and_has_a_newer_instant() {
     let again = first.again(at(200));
     assert_eq!(again.alert_id(), first.alert_id());
     assert_eq!(essentials(&again.fired())["firedDateTime"], "1970-01-01T00:03:20.3713213Z");
+}
+
+#[test]
+fn the_end_of_an_incident_is_told_by_an_alert_of_its_own() {
+    for kind in [Kind::ServiceHealth, Kind::ResourceHealth] {
+        let alert = AlertRule::new(kind, 1, 1).fire(at(100));
+        let (begins, ends) = (parsed(&alert.fired()), parsed(&alert.over(at(700)).unwrap()));
+        let [begins, ends] = [begins, ends].map(|body| body["data"].clone());
+        assert_ne!(begins["essentials"]["alertId"], ends["essentials"]["alertId"]);
+        assert_eq!(ends["essentials"]["monitorCondition"], "Fired");
+        assert_eq!(ends["essentials"]["firedDateTime"], "1970-01-01T00:11:40.3713213Z");
+        assert_eq!(ends["alertContext"]["status"], "Resolved");
+        let tracking_id = "/alertContext/properties/trackingId";
+        assert_eq!(begins.pointer(tracking_id), ends.pointer(tracking_id));
+    }
+    assert_eq!(AlertRule::new(Kind::MetricStatic, 1, 1).fire(at(0)).over(at(9)), None);
 }

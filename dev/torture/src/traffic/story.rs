@@ -15,7 +15,8 @@ use crate::notice::Notice;
 /// Subjects are counted from here, so that no rule's name is the beginning of another's.
 pub(crate) const FIRST_SUBJECT: u64 = 1_000_000;
 
-/// Those that name their rule, so that a ticket can be told to be theirs.
+/// Those that name their rule, so that a ticket can be told to be theirs. Of health alerts, the judge would have to know
+/// which tell of one incident.
 const KINDS: [Kind; 10] = [
     Kind::MetricStatic,
     Kind::LogV2,
@@ -25,8 +26,8 @@ const KINDS: [Kind; 10] = [
     Kind::LogV2ResourceCentric,
     Kind::Webtest,
     Kind::MetricStatic,
-    Kind::ResourceHealth,
-    Kind::ServiceHealth,
+    Kind::ActivityAdministrative,
+    Kind::ActivitySecurity,
 ];
 
 /// Changes of one subject, at most.
