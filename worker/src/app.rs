@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use prometheus_client::registry::Registry;
 use shared::amqp::Publisher;
 use shared::ops::{self, Health};
 use sqlx::PgPool;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +20,7 @@ use crate::config::Config;
 use crate::dead_letters::collector::Collector;
 use crate::intake::consumer::Intake;
 use crate::metrics::{DeadLetterMetrics, IntakeMetrics, SyncMetrics};
+use crate::reload::Reloader;
 use crate::store::{self, Ledger};
 use crate::sweep::Sweep;
 use crate::sync::recorder::Recorder;
@@ -48,17 +50,22 @@ struct Parts {
     loops: Vec<TargetLoop>,
     recorder: Recorder,
     sweep: Sweep,
+    reloader: Reloader,
     ledger: Ledger,
     bells: BTreeMap<String, Arc<Notify>>,
 }
 
 impl Application {
-    /// Sets everything up; nothing is consumed or called before [`run`](Self::run).
+    /// Sets everything up; `file` is where the rules are read again when they change. Nothing is consumed or called before [`run`](Self::run).
     ///
     /// # Errors
     /// When the schema is not the one this build needs, the broker has queues with other arguments, or the
     /// admin address is taken.
-    pub async fn build(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
+    pub async fn build(
+        config: Config,
+        file: Option<PathBuf>,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
         let tasks = TaskTracker::new();
         let (health, mut registry) = (Health::default(), Registry::default());
         let (intake_metrics, sync_metrics) =
@@ -73,17 +80,24 @@ impl Application {
         let name = "secure-export worker";
         let publisher =
             Publisher::start(config.broker.clone(), name, buries, shutdown.clone(), &tasks).await?;
-        let route = Arc::new(config.route);
+        let (policy, policies) = watch::channel(Arc::new(config.policy));
         let (worker, drain) = (worker_name(), config.sync.drain);
         let bells: BTreeMap<String, Arc<Notify>> =
             config.targets.keys().map(|name| (name.clone(), Arc::default())).collect();
+        let reloader = Reloader {
+            file,
+            policy,
+            targets: config.targets.keys().cloned().collect(),
+            metrics: intake_metrics.clone(),
+            shutdown: shutdown.clone(),
+        };
         let (done, outcomes) = mpsc::channel(OUTCOMES_WAITING);
         let loops = config.targets.into_iter().map(|(name, target)| TargetLoop {
             due: bells.get(&name).cloned().unwrap_or_default(),
             name,
             target,
             ledger: ledger.clone(),
-            route: Arc::clone(&route),
+            policies: policies.clone(),
             settings: config.sync.clone(),
             metrics: sync_metrics.clone(),
             worker: worker.clone(),
@@ -121,7 +135,7 @@ impl Application {
             broker: config.broker,
             ledger: ledger.clone(),
             publisher,
-            route,
+            policies,
             settings: config.intake,
             metrics: intake_metrics,
             amqp,
@@ -130,7 +144,7 @@ impl Application {
         };
         let (admin, admin_address) = ops::admin_server(&config.admin, health, registry, |_| {})
             .context("admin.listen cannot be bound")?;
-        let parts = Parts { intake, collector, loops, recorder, sweep, ledger, bells };
+        let parts = Parts { intake, collector, loops, recorder, sweep, reloader, ledger, bells };
         Ok(Self { admin, admin_address, parts, shutdown, tasks, drain })
     }
 
@@ -147,7 +161,7 @@ impl Application {
     pub async fn run(self) -> anyhow::Result<()> {
         let Self { admin, admin_address, parts, shutdown, tasks, drain } = self;
         tracing::info!(%admin_address, "worker started");
-        let Parts { intake, collector, loops, recorder, sweep, ledger, bells } = parts;
+        let Parts { intake, collector, loops, recorder, sweep, reloader, ledger, bells } = parts;
         let admin_handle = admin.handle();
         let mut running = JoinSet::new();
         running.spawn(async move {
@@ -158,6 +172,7 @@ impl Application {
         running.spawn(intake.run());
         running.spawn(collector.run());
         running.spawn(sweep.run());
+        running.spawn(reloader.run());
         running.spawn(wake::listen(ledger.pool().clone(), bells, shutdown.clone()));
         // The loops own the senders, so the recorder ends when the last of them does.
         loops.into_iter().for_each(|target| drop(running.spawn(target.run())));

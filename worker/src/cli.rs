@@ -70,7 +70,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let config = config::load(cli.config.as_deref())?;
     match cli.command {
-        Command::Run => work::run(config).await,
+        Command::Run => work::run(config, cli.config).await,
         Command::Migrate => work::migrate(config).await,
         Command::CheckConfig => check_config(&config),
         Command::CheckTarget { name, output } => {
@@ -92,7 +92,13 @@ pub fn failed(error: &anyhow::Error) -> ExitCode {
 
 fn check_config(config: &Config) -> anyhow::Result<ExitCode> {
     let targets: Vec<&str> = config.targets.keys().map(String::as_str).collect();
-    let (target, all) = (config.route.targets.join(" and "), targets.join(", "));
-    output::answer(&format!("the settings can be used: alerts go to {target} (targets: {all})"))?;
+    let used: Vec<&str> = config.policy.targets().iter().map(String::as_str).collect();
+    let (used, all) = (used.join(" and "), targets.join(", "));
+    output::answer(&format!("the settings can be used: alerts go to {used} (targets: {all})"))?;
+    for rule in config.policy.unreachable() {
+        output::answer(&format!(
+            "warning: no alert reaches the rule {rule:?}: one before it is for all alerts"
+        ))?;
+    }
     Ok(ExitCode::SUCCESS)
 }

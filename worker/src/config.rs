@@ -14,7 +14,8 @@ use shared::telemetry::LogSettings;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::connector::{CallSettings, Connector, ConnectorSettings, TlsSettings};
-use crate::policy::{Route, RouteSettings};
+use crate::policy::RouteSettings;
+use crate::policy::rules::{Policy, RuleSettings};
 use crate::sync::binding::{CiSettings, Strategies};
 use crate::sync::pace::LookAgainSettings;
 
@@ -35,7 +36,7 @@ pub struct Config {
     pub sync: SyncSettings,
     pub sweep: SweepSettings,
     pub dead_letters: DeadLetterSettings,
-    pub route: Route,
+    pub policy: Policy,
     pub targets: BTreeMap<String, Target>,
 }
 
@@ -175,6 +176,8 @@ struct RawConfig {
     dead_letters: DeadLetterSettings,
     route: RouteSettings,
     #[serde(default)]
+    routes: Vec<RuleSettings>,
+    #[serde(default)]
     targets: BTreeMap<String, RawTarget>,
 }
 
@@ -253,15 +256,19 @@ impl TryFrom<RawConfig> for Config {
             "database.url is not postgres://user:password@host:port/name",
         )?;
         raw.log.check()?;
-        let route = Route::try_from(raw.route)?;
+        let policy = Policy::new(raw.route, raw.routes)?;
         check(
-            raw.sweep.retention >= route.reopen_window,
+            policy.routes().all(|route| raw.sweep.retention >= route.reopen_window),
             "sweep.retention must be at least route.reopen_window: a ticket is reopened as long as it is kept",
         )?;
-        if let Some(unknown) = route.targets.iter().find(|target| !targets.contains_key(*target)) {
+        for route in policy.routes() {
+            let Some(unknown) = route.targets.iter().find(|target| !targets.contains_key(*target)) else {
+                continue;
+            };
             let known: Vec<_> = targets.keys().map(String::as_str).collect();
             return Err(SettingsError::Invalid(format!(
-                "route.target = \"{unknown}\" is not a section [targets.NAME]; there are: {}",
+                "{}: target = \"{unknown}\" is not a section [targets.NAME]; there are: {}",
+                route.name,
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             )));
         }
@@ -279,7 +286,7 @@ impl TryFrom<RawConfig> for Config {
             sync: raw.sync,
             sweep: raw.sweep,
             dead_letters: raw.dead_letters,
-            route,
+            policy,
             targets,
         })
     }
@@ -335,7 +342,10 @@ mod tests {
     fn what_has_no_default_is_enough() {
         let config = load_text(NEEDED).unwrap();
         assert_eq!(config.targets.keys().collect::<Vec<_>>(), ["snow"]);
-        assert_eq!(config.route.weight(None), crate::policy::Weight { impact: 3, urgency: 3 });
+        assert_eq!(
+            config.policy.route("route").weight(None),
+            crate::policy::Weight { impact: 3, urgency: 3 }
+        );
     }
 
     #[test]
@@ -355,6 +365,8 @@ mod tests {
     fn what_cannot_be_used_is_named() {
         let cases = [
             ("nonsense = 1", "nonsense"),
+            ("routes = [{ name = \"x\", target = \"nowhere\" }]", "x: target = \"nowhere\" is not a section"),
+            ("routes = [{ name = \"x\", match = { sevrity = \"Sev1\" } }]", "sevrity"),
             ("intake.bach = 1", "bach"),
             ("route.reopen_window = \"soon\"", "reopen_window"),
             ("sync.lease = \"3s\"", "sync.lease"),
@@ -381,6 +393,21 @@ mod tests {
     fn a_route_to_nowhere_lists_the_targets() {
         let error = refusal(&NEEDED.replace("route.target = \"snow\"", "route.target = \"prod\""));
         assert!(error.contains("prod") && error.contains("there are: snow"), "{error}");
+    }
+
+    #[test]
+    fn the_policies_of_the_documentation_can_be_used() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/policies");
+        let mut checked = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let policy = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let needed = "amqp.url = \"amqp://localhost\"\ndatabase.url = \"postgres://localhost/x\"";
+            let config =
+                load_text(&format!("{needed}\n{policy}")).map_err(|error| error.to_string()).unwrap();
+            assert!(config.policy.routes().count() > 1 && config.policy.unreachable().next().is_none());
+            checked += 1;
+        }
+        assert_eq!(checked, 3);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod kind;
 pub mod metrics;
 pub mod policy;
 pub mod reconcile;
+pub mod reload;
 pub mod store;
 pub mod subscription;
 pub mod sweep;

@@ -1,5 +1,6 @@
 //! What the worker counts. Every series that does not depend on a target's name exists from the start, at zero.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,6 +24,15 @@ pub struct IntakeMetrics {
     batch_seconds: Histogram,
     lag_seconds: Histogram,
     template_failures: Counter,
+    dropped: Family<RuleLabels, Counter>,
+    reloads: Family<ReloadLabels, Counter>,
+}
+
+/// How a reload of the rules went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    Taken,
+    Refused,
 }
 
 /// What is counted of the dead letters in the ledger.
@@ -57,6 +67,25 @@ pub struct SyncMetrics {
 pub enum SelfTest {
     Passed,
     Failed,
+}
+
+impl Reload {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabels {
+    rule: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -98,6 +127,8 @@ impl IntakeMetrics {
             batch_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             lag_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 20)),
             template_failures: Counter::default(),
+            dropped: Family::default(),
+            reloads: Family::default(),
         };
         let registry = registry.sub_registry_with_prefix("secure_export_intake");
         registry.register(
@@ -124,7 +155,31 @@ impl IntakeMetrics {
             "Correlation keys taken plain because their template failed",
             metrics.template_failures.clone(),
         );
+        registry.register(
+            "dropped",
+            "Alerts that got no ticket because a rule drops them",
+            metrics.dropped.clone(),
+        );
+        registry.register(
+            "policy_reloads",
+            "Changes of the rules that were taken or refused",
+            metrics.reloads.clone(),
+        );
+        for outcome in [Reload::Taken, Reload::Refused] {
+            drop(metrics.reloads.get_or_create(&ReloadLabels { outcome: outcome.name() }));
+        }
         metrics
+    }
+
+    /// Counts alerts that rules have dropped, by the name of the rule.
+    pub fn dropped(&self, alerts: &BTreeMap<String, u64>) {
+        for (rule, count) in alerts {
+            self.dropped.get_or_create(&RuleLabels { rule: rule.clone() }).inc_by(*count);
+        }
+    }
+
+    pub fn reloaded(&self, outcome: Reload) {
+        self.reloads.get_or_create(&ReloadLabels { outcome: outcome.name() }).inc();
     }
 
     pub fn committed(&self, readings: &[Reading], took: Duration) {

@@ -3,21 +3,27 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use shared::alert::Severity;
 use shared::settings::SettingsError;
 
 pub mod ci;
 pub mod correlate;
+pub mod matching;
 pub mod people;
+pub mod rules;
 pub mod template;
 pub mod view;
 
 use people::{People, PeopleSettings};
+use rules::Policy;
 use template::{Template, Templates};
 
+/// The rules as they are now: they change while the worker runs.
+pub type Policies = tokio::sync::watch::Receiver<std::sync::Arc<Policy>>;
+
 /// Section `[route]`, as written: which target gets the alerts, and as what.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteSettings {
     /// The name of a `[targets.NAME]` section, or a list of such names: an alert gets a ticket in each.
@@ -28,6 +34,12 @@ pub struct RouteSettings {
     /// The same ticket is opened again when its alert fires within this time after it was resolved.
     #[serde(with = "shared::settings::duration")]
     pub reopen_window: Duration,
+    /// A new ticket waits so long: an alert that is resolved within it makes none.
+    #[serde(with = "shared::settings::duration")]
+    pub open_after: Duration,
+    /// A resolution waits so long: an alert that fires again within it leaves its ticket open.
+    #[serde(with = "shared::settings::duration")]
+    pub resolve_after: Duration,
     pub already_resolved: AlreadyResolved,
     pub people: PeopleSettings,
     pub bind: BindTexts,
@@ -39,7 +51,7 @@ pub struct RouteSettings {
 }
 
 /// What an alert gets that is resolved before its ticket was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlreadyResolved {
     /// No ticket; the ledger says why.
@@ -49,7 +61,7 @@ pub enum AlreadyResolved {
 }
 
 /// Templates of a new ticket.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenTexts {
     pub summary: String,
@@ -61,14 +73,14 @@ pub struct OpenTexts {
 }
 
 /// Template of what a ticket says when its configuration item is bound after it was made.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BindTexts {
     pub note: String,
 }
 
 /// Templates of a change to a ticket.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeTexts {
     pub note: String,
@@ -78,7 +90,7 @@ pub struct ChangeTexts {
 }
 
 /// Impact and urgency by severity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeverityWeights {
     pub sev0: Weight,
@@ -91,7 +103,7 @@ pub struct SeverityWeights {
 }
 
 /// How much a ticket matters; 1 is the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weight {
     pub impact: u8,
@@ -101,10 +113,12 @@ pub struct Weight {
 /// A route that can be followed: [`RouteSettings`], checked.
 #[derive(Debug)]
 pub struct Route {
-    pub name: &'static str,
+    pub name: String,
     /// At least one, none twice.
     pub targets: Vec<String>,
     pub reopen_window: Duration,
+    pub open_after: Duration,
+    pub resolve_after: Duration,
     pub already_resolved: AlreadyResolved,
     pub people: People,
     pub templates: Templates,
@@ -112,24 +126,11 @@ pub struct Route {
 }
 
 impl Route {
-    /// Impact and urgency for a severity.
-    #[must_use]
-    pub fn weight(&self, severity: Option<Severity>) -> Weight {
-        match severity {
-            Some(Severity::Sev0) => self.severity.sev0,
-            Some(Severity::Sev1) => self.severity.sev1,
-            Some(Severity::Sev2) => self.severity.sev2,
-            Some(Severity::Sev3) => self.severity.sev3,
-            Some(Severity::Sev4) => self.severity.sev4,
-            None => self.severity.none,
-        }
-    }
-}
-
-impl TryFrom<RouteSettings> for Route {
-    type Error = SettingsError;
-
-    fn try_from(raw: RouteSettings) -> Result<Self, SettingsError> {
+    /// The route that these settings describe.
+    ///
+    /// # Errors
+    /// When a setting cannot be used; the message names its key.
+    pub fn new(name: &str, raw: RouteSettings) -> Result<Self, SettingsError> {
         raw.severity.check()?;
         if raw.correlation_key.trim().is_empty() {
             return Err(SettingsError::Invalid(
@@ -145,14 +146,29 @@ impl TryFrom<RouteSettings> for Route {
             ));
         }
         Ok(Self {
-            name: "route",
+            name: name.to_owned(),
             targets,
             reopen_window: raw.reopen_window,
+            open_after: raw.open_after,
+            resolve_after: raw.resolve_after,
             already_resolved: raw.already_resolved,
             people: People { closed: raw.people.closed, resolved: raw.people.resolved },
             templates,
             severity: raw.severity,
         })
+    }
+
+    /// Impact and urgency for a severity.
+    #[must_use]
+    pub fn weight(&self, severity: Option<Severity>) -> Weight {
+        match severity {
+            Some(Severity::Sev0) => self.severity.sev0,
+            Some(Severity::Sev1) => self.severity.sev1,
+            Some(Severity::Sev2) => self.severity.sev2,
+            Some(Severity::Sev3) => self.severity.sev3,
+            Some(Severity::Sev4) => self.severity.sev4,
+            None => self.severity.none,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::config::{SyncSettings, Target};
 use crate::connector::{self, ConnectorError, Finding};
 use crate::failure_point::FailurePoint;
 use crate::metrics::{SelfTest, SyncMetrics};
-use crate::policy::Route;
+use crate::policy::Policies;
 use crate::store::Ledger;
 use crate::store::claims::{Claim, Terms, claim_due};
 
@@ -40,7 +40,7 @@ pub struct TargetLoop {
     pub name: String,
     pub target: Target,
     pub ledger: Ledger,
-    pub route: Arc<Route>,
+    pub policies: Policies,
     pub settings: SyncSettings,
     pub metrics: SyncMetrics,
     /// How this worker is known in the ledger.
@@ -57,7 +57,7 @@ impl TargetLoop {
         let pass = Arc::new(Pass::new(
             self.name.clone(),
             self.target.clone(),
-            Arc::clone(&self.route),
+            self.policies.clone(),
             &self.settings,
             self.metrics.clone(),
             self.worker.clone(),
@@ -116,7 +116,7 @@ impl TargetLoop {
 
     async fn self_test(&self) -> Result<(), ConnectorError> {
         let name = &self.name;
-        let presets = self_test::presets(name, &self.target, &self.route);
+        let presets = self_test::presets(name, &self.target, &self.policies.borrow());
         let findings = self_test::check(&self.target, &presets).await?;
         for Finding { subject, verdict } in &findings {
             if let connector::Verdict::Limited(what) = verdict {

@@ -28,7 +28,7 @@ static ROUTE: LazyLock<Route> = LazyLock::new(|| {
     }
     let mut defaults: Defaults = toml::from_str(DEFAULTS).expect("the default settings");
     defaults.route.target = vec!["target".to_owned()];
-    Route::try_from(defaults.route).expect("the default route")
+    Route::new("route", defaults.route).expect("the default route")
 });
 
 pub(crate) fn run(body: &[u8]) {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use shared::shutdown::Hangup;
 use shared::{shutdown, telemetry};
 use tokio_util::task::TaskTracker;
 
@@ -19,7 +20,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     allow_open_files(config.http.max_connections.get());
     let signals = TaskTracker::new();
-    let shutdown = shutdown::on_signal(&signals)?;
+    let shutdown = shutdown::on_signal(&signals, Hangup::ShutsDown)?;
     // A start can take its time, where a disk or the broker does.
     let Some(application) = shutdown.run_until_cancelled(Application::build(config)).await else {
         tracing::info!("stopped before it was ready");

@@ -20,6 +20,25 @@ pub fn is_resource(id: &str) -> bool {
     id.starts_with('/') && subscription(id).is_some() && segment_after(id, "providers").is_some()
 }
 
+/// The type of the resource with those that it is a part of, such as `microsoft.compute/virtualmachines`, in lower case.
+#[must_use]
+pub fn resource_type(id: &str) -> Option<String> {
+    let mut segments = id.split('/').filter(|segment| !segment.is_empty());
+    // The last provider counts: an id of an extension names its host's first.
+    let mut kind = None;
+    while let Some(segment) = segments.next() {
+        if segment.eq_ignore_ascii_case("providers") {
+            kind = segments.next().map(str::to_ascii_lowercase);
+        } else if let Some(kind) = &mut kind {
+            kind.push('/');
+            kind.push_str(&segment.to_ascii_lowercase());
+            // The segment after a type is a name.
+            segments.next();
+        }
+    }
+    kind.filter(|kind| kind.contains('/'))
+}
+
 /// The name of the resource: the last segment of its id, or the text itself when it is no id.
 #[must_use]
 pub fn name(id: &str) -> &str {
@@ -45,6 +64,17 @@ mod tests {
         assert_eq!(resource_group(MACHINE), Some("Prod"));
         assert_eq!(name(MACHINE), "Web-01");
         assert!(is_resource(MACHINE));
+    }
+
+    #[test]
+    fn the_type_of_a_resource_has_no_names_in_it() {
+        assert_eq!(resource_type(MACHINE).as_deref(), Some("microsoft.compute/virtualmachines"));
+        let database = "/subscriptions/a/resourceGroups/g/providers/Microsoft.Sql/servers/s/databases/d";
+        assert_eq!(resource_type(database).as_deref(), Some("microsoft.sql/servers/databases"));
+        let extension = format!("{MACHINE}/providers/Microsoft.Insights/metricAlerts/m");
+        assert_eq!(resource_type(&extension).as_deref(), Some("microsoft.insights/metricalerts"));
+        assert_eq!(resource_type("/subscriptions/a"), None);
+        assert_eq!(resource_type("/subscriptions/a/providers/Microsoft.Sql"), None);
     }
 
     #[test]

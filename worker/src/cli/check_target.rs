@@ -21,7 +21,7 @@ pub(super) async fn run(config: &Config, name: Option<&str>, format: Format) -> 
     let targets = config.targets.iter().filter(|(target, _)| name.is_none_or(|name| name == *target));
     let reports = join_all(targets.map(async |(target, settings)| Report {
         target,
-        outcome: self_test::check(settings, &self_test::presets(target, settings, &config.route)).await,
+        outcome: self_test::check(settings, &self_test::presets(target, settings, &config.policy)).await,
     }))
     .await;
     anyhow::ensure!(!reports.is_empty(), "there is no such section [targets.NAME]; there are: {}", known());

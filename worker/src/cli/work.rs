@@ -1,9 +1,11 @@
 //! `worker run` and `worker migrate`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use shared::causes::told;
+use shared::shutdown::Hangup;
 use shared::{shutdown, telemetry};
 use tokio_util::task::TaskTracker;
 
@@ -11,11 +13,11 @@ use crate::app::Application;
 use crate::config::Config;
 use crate::store;
 
-pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let _log = telemetry::init(&config.log)?;
     let signals = TaskTracker::new();
-    let shutdown = shutdown::on_signal(&signals).context("cannot listen for signals")?;
-    match Application::build(config, shutdown.clone()).await {
+    let shutdown = shutdown::on_signal(&signals, Hangup::IsTaken).context("cannot listen for signals")?;
+    match Application::build(config, file, shutdown.clone()).await {
         Ok(application) => application.run().await?,
         Err(error) if shutdown.is_cancelled() => {
             tracing::info!("stopped before it was ready: {}", told(error.as_ref()));

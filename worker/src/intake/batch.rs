@@ -1,19 +1,20 @@
 //! One batch of readings, one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::alert::identity::AlertKey;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::reading::{Reading, group, needs_ticket};
+use super::reading::{Reading, group, needs_ticket, view};
 use crate::metrics::IntakeMetrics;
-use crate::policy::Route;
+use crate::policy::rules::{Choice, Dropped, Policy};
 use crate::reconcile::alert::AlertState;
-use crate::reconcile::ticket::{Decision, Members, RESOLVED_BEFORE_TICKET, decide, first};
+use crate::reconcile::ticket::{Decision, Members, RESOLVED_BEFORE_TICKET, Wants, decide, first};
 use crate::store::alerts::{self, Heard, Identity};
-use crate::store::tickets::{self, Wanted};
+use crate::store::tickets::{self, Serving, Stored, Wanted, Wish};
 
 /// Why a batch was not committed. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -26,16 +27,16 @@ pub enum BatchError {
     Shape(#[from] shared::alert::ShapeError),
 }
 
-/// Brings the ledger up to date with a batch.
+/// Brings the ledger up to date with a batch, and answers how many of its alerts each rule has dropped.
 ///
 /// # Errors
 /// When it was not committed; trying again is safe.
 pub async fn reconcile(
     connection: &mut PgConnection,
-    route: &Route,
+    policy: &Policy,
     readings: &[Reading],
     metrics: &IntakeMetrics,
-) -> Result<(), BatchError> {
+) -> Result<BTreeMap<String, u64>, BatchError> {
     let heard = Batch::of(readings);
     let mut transaction = connection.begin().await?;
     let connection: &mut PgConnection = &mut transaction;
@@ -51,16 +52,24 @@ pub async fn reconcile(
         before.iter().map(|(alert, state)| (*alert, heard.after(*alert, *state, &received))).collect();
     let changed: Vec<_> =
         changed.into_iter().zip(&before).filter(|(now, was)| now != *was).map(|(now, _)| now).collect();
+    let mut dropped = BTreeMap::new();
     if !changed.is_empty() {
         alerts::update(connection, &changed).await?;
-        give_tickets(connection, route, &heard, &changed, metrics).await?;
-        update_tickets(connection, route, &changed).await?;
-        for target in &route.targets {
+        let verdicts = judge(policy, &heard, &changed, metrics)?;
+        give_tickets(connection, policy, &changed, &verdicts).await?;
+        update_tickets(connection, policy, &changed, &verdicts).await?;
+        for rule in
+            verdicts.iter().filter_map(|verdict| verdict.dropped.as_ref()).map(|dropped| &dropped.rule)
+        {
+            let count: &mut u64 = dropped.entry(rule.clone()).or_default();
+            *count = count.saturating_add(1);
+        }
+        for target in policy.targets() {
             tickets::announce(connection, target).await?;
         }
     }
     transaction.commit().await?;
-    Ok(())
+    Ok(dropped)
 }
 
 /// A batch, merged: each alert once, each notification once.
@@ -110,45 +119,86 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Makes tickets for changed alerts that need one and have none, in every target of the route.
-async fn give_tickets(
-    connection: &mut PgConnection,
-    route: &Route,
+/// What the policy has for a changed alert.
+struct Judged {
+    alert: AlertKey,
+    /// A ticket of each of these; none for an alert that needs no new one.
+    wanted: Vec<Wanted>,
+    dropped: Option<Dropped>,
+}
+
+/// Asks the policy about every changed alert that may need a ticket.
+fn judge(
+    policy: &Policy,
     heard: &Batch<'_>,
     changed: &[(AlertKey, AlertState)],
     metrics: &IntakeMetrics,
+) -> Result<Vec<Judged>, BatchError> {
+    let mut verdicts = Vec::new();
+    for (alert, state) in changed.iter().filter(|(_, state)| state.firing() || policy.records_resolved()) {
+        let Some(reading) = heard.shown(*alert, state) else { continue };
+        let view = view(reading)?;
+        let Choice { routes, dropped } = policy.choose(&view);
+        let mut wanted = Vec::new();
+        for route in routes.iter().filter(|route| needs_ticket(route, state)) {
+            let group = group(route, reading.identity.tenant_id, &view);
+            if let Some(failure) = &group.fallback {
+                metrics.template_failed(failure);
+            }
+            wanted.extend(route.targets.iter().map(|target| Wanted {
+                alert: *alert,
+                target: target.clone(),
+                route: route.name.clone(),
+                correlation_key: group.correlation_key(target),
+                wait: route.open_after,
+                ticket: first(*alert, state),
+            }));
+        }
+        verdicts.push(Judged { alert: *alert, wanted, dropped: dropped.filter(|_| routes.is_empty()) });
+    }
+    Ok(verdicts)
+}
+
+/// Whether the alert has this ticket already. One that was made by a route that is no more goes on for its target.
+fn is_served(policy: &Policy, served: &BTreeSet<Serving>, wanted: &Wanted) -> bool {
+    let mut in_target = served.iter().filter(|one| one.alert == wanted.alert && one.target == wanted.target);
+    in_target.any(|one| one.route == wanted.route || !policy.knows(&one.route))
+}
+
+/// Makes tickets for changed alerts that need one and have none.
+async fn give_tickets(
+    connection: &mut PgConnection,
+    policy: &Policy,
+    changed: &[(AlertKey, AlertState)],
+    verdicts: &[Judged],
 ) -> Result<(), BatchError> {
     let keys: Vec<AlertKey> = changed.iter().map(|(alert, _)| *alert).collect();
     let served = tickets::served(connection, &keys).await?;
-    let has_any = |alert: &AlertKey| served.iter().any(|(served, _)| served == alert);
-    let skipped: Vec<AlertKey> = changed
+    let has_any = |alert: &AlertKey| served.iter().any(|serving| serving.alert == *alert);
+    let wants_any: BTreeSet<AlertKey> =
+        verdicts.iter().filter(|verdict| !verdict.wanted.is_empty()).map(|verdict| verdict.alert).collect();
+    let (mut reasons, mut over): (BTreeMap<String, Vec<AlertKey>>, _) = (BTreeMap::new(), Vec::new());
+    for (alert, _) in changed.iter().filter(|(alert, _)| !has_any(alert) && !wants_any.contains(alert)) {
+        let dropped = verdicts.iter().find(|verdict| verdict.alert == *alert);
+        match dropped.and_then(|verdict| verdict.dropped.as_ref()) {
+            Some(Dropped { rule, reason }) => {
+                reasons.entry(format!("dropped by the rule {rule}: {reason}")).or_default().push(*alert);
+            }
+            None => over.push(*alert),
+        }
+    }
+    for (reason, alerts) in &reasons {
+        alerts::explain_no_ticket(connection, alerts, reason).await?;
+    }
+    if !over.is_empty() {
+        alerts::explain_no_ticket_once(connection, &over, RESOLVED_BEFORE_TICKET).await?;
+    }
+    let wanted: Vec<Wanted> = verdicts
         .iter()
-        .filter(|(alert, state)| !needs_ticket(route, state) && !has_any(alert))
-        .map(|(alert, _)| *alert)
+        .flat_map(|verdict| &verdict.wanted)
+        .filter(|wanted| !is_served(policy, &served, wanted))
+        .cloned()
         .collect();
-    if !skipped.is_empty() {
-        alerts::explain_no_ticket(connection, &skipped, RESOLVED_BEFORE_TICKET).await?;
-    }
-    let mut wanted = Vec::new();
-    for (alert, state) in changed.iter().filter(|(_, state)| needs_ticket(route, state)) {
-        let Some(reading) = heard.shown(*alert, state) else { continue };
-        let unserved: Vec<&String> =
-            route.targets.iter().filter(|target| !served.contains(&(*alert, (*target).clone()))).collect();
-        if unserved.is_empty() {
-            continue;
-        }
-        let group = group(route, reading)?;
-        if let Some(failure) = &group.fallback {
-            metrics.template_failed(failure);
-        }
-        wanted.extend(unserved.into_iter().map(|target| Wanted {
-            alert: *alert,
-            target: target.clone(),
-            route: route.name,
-            correlation_key: group.correlation_key(target),
-            ticket: first(*alert, state),
-        }));
-    }
     if wanted.is_empty() {
         return Ok(());
     }
@@ -157,18 +207,18 @@ async fn give_tickets(
         first_of_key.entry((&one.target, &one.correlation_key)).or_insert(one);
     }
     tickets::ensure(connection, &first_of_key.into_values().collect::<Vec<_>>()).await?;
-    let joined = tickets::join(connection, &wanted).await?;
-    if joined < u64::try_from(wanted.len()).unwrap_or(u64::MAX) {
-        return Err(BatchError::Raced);
+    if tickets::join(connection, &wanted).await? {
+        return Ok(());
     }
-    Ok(())
+    Err(BatchError::Raced)
 }
 
 /// Brings the tickets of changed alerts in line with all their alerts.
 async fn update_tickets(
     connection: &mut PgConnection,
-    route: &Route,
+    policy: &Policy,
     changed: &[(AlertKey, AlertState)],
+    verdicts: &[Judged],
 ) -> Result<(), BatchError> {
     let keys: Vec<AlertKey> = changed.iter().map(|(alert, _)| *alert).collect();
     let stored = tickets::lock_of(connection, &keys).await?;
@@ -177,34 +227,42 @@ async fn update_tickets(
         changed.iter().filter(|(_, state)| state.firing()).map(|(alert, _)| *alert).collect();
     if !firing.is_empty() {
         let served = tickets::served(connection, &firing).await?;
-        let is_served = |alert| route.targets.iter().all(|target| served.contains(&(alert, target.clone())));
-        if !firing.into_iter().all(is_served) {
+        let of_firing = verdicts.iter().filter(|verdict| firing.contains(&verdict.alert));
+        if !of_firing.flat_map(|verdict| &verdict.wanted).all(|wanted| is_served(policy, &served, wanted)) {
             return Err(BatchError::Raced);
         }
     }
-    let ids: Vec<Uuid> = stored.iter().map(|(ticket, _)| *ticket).collect();
+    let ids: Vec<Uuid> = stored.iter().map(|stored| stored.id).collect();
     let any_firing = tickets::firing(connection, &ids).await?;
     let states: BTreeMap<AlertKey, AlertState> = changed.iter().copied().collect();
     let mut members: BTreeMap<Uuid, Members> = stored
         .iter()
-        .map(|(id, ticket)| (*id, Members::remembered(ticket, any_firing.contains(id))))
+        .map(|Stored { id, ticket, .. }| (*id, Members::remembered(ticket, any_firing.contains(id))))
         .collect();
     for (ticket_id, alert) in tickets::memberships(connection, &ids, &keys).await? {
         if let (Some(known), Some(state)) = (members.get_mut(&ticket_id), states.get(&alert)) {
             *known = known.with(alert, state);
         }
     }
-    let mut changes = Vec::new();
-    for (ticket_id, ticket) in &stored {
-        let Some(members) = members.get(ticket_id) else { continue };
+    let mut wishes = Vec::new();
+    for Stored { id, route, ticket } in &stored {
+        let (Some(members), route) = (members.get(id), policy.route(route)) else { continue };
         match decide(ticket, members, route.reopen_window) {
             Decision::Keep => {}
-            Decision::Change(wanted) => changes.push((*ticket_id, wanted)),
-            Decision::Replace(cause) => tickets::replace(connection, *ticket_id, cause.reason()).await?,
+            Decision::Change(wanted) => {
+                let wait = match (ticket.wants, wanted.wants) {
+                    (Wants::Open, Wants::Resolved) => route.resolve_after,
+                    (Wants::Open | Wants::Resolved, Wants::Open) | (Wants::Resolved, Wants::Resolved) => {
+                        Duration::ZERO
+                    }
+                };
+                wishes.push(Wish { id: *id, ticket: wanted, wait });
+            }
+            Decision::Replace(cause) => tickets::replace(connection, *id, cause.reason()).await?,
         }
     }
-    if !changes.is_empty() {
-        tickets::change(connection, &changes).await?;
+    if !wishes.is_empty() {
+        tickets::change(connection, &wishes).await?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use super::reading::{Reading, read};
 use crate::config::IntakeSettings;
 use crate::failure_point::FailurePoint;
 use crate::metrics::IntakeMetrics;
-use crate::policy::Route;
+use crate::policy::Policies;
 use crate::store::{self, Failure, Ledger};
 use crate::subscription::{Consume, SessionError, Subscription, pause, spread};
 
@@ -36,7 +36,7 @@ pub struct Intake {
     pub broker: Broker,
     pub ledger: Ledger,
     pub publisher: Publisher,
-    pub route: Arc<Route>,
+    pub policies: Policies,
     pub settings: IntakeSettings,
     pub metrics: IntakeMetrics,
     pub amqp: Dependency,
@@ -162,12 +162,14 @@ impl Intake {
         }
         loop {
             let started = Instant::now();
+            let policy = Arc::clone(&self.policies.borrow());
             let committed = self
                 .ledger
-                .with(async |connection| reconcile(connection, &self.route, readings, &self.metrics).await);
+                .with(async |connection| reconcile(connection, &policy, readings, &self.metrics).await);
             match committed.await {
-                Ok(()) => {
+                Ok(dropped) => {
                     self.database.up();
+                    self.metrics.dropped(&dropped);
                     self.metrics.committed(readings, started.elapsed());
                     return Committed::Yes;
                 }

@@ -78,17 +78,21 @@ pub fn read(properties: &BasicProperties, body: &[u8]) -> Result<Reading, Poison
     Ok(Reading { identity, report: Report::new(notification_id, subject.condition, essentials), heard })
 }
 
-/// The group that the route puts an alert into.
+/// The alert as the policy sees it.
 ///
 /// # Errors
 /// When the body is no alert; it was one when it was read.
-pub fn group(route: &Route, reading: &Reading) -> Result<Group, ShapeError> {
+pub fn view(reading: &Reading) -> Result<AlertView, ShapeError> {
     let notification = Notification::parse(reading.heard.body.as_bytes())?;
-    let tenant_id = reading.identity.tenant_id;
-    let view = AlertView::new(tenant_id, &notification);
+    Ok(AlertView::new(reading.identity.tenant_id, &notification))
+}
+
+/// The group that the route puts an alert into.
+#[must_use]
+pub fn group(route: &Route, tenant_id: Uuid, view: &AlertView) -> Group {
     let rendered =
-        route.templates.render(&template::Template::CorrelationKey, &view, &template::TicketView::default());
-    Ok(Group { tenant_id, text: rendered.text, fallback: rendered.fallback })
+        route.templates.render(&template::Template::CorrelationKey, view, &template::TicketView::default());
+    Group { tenant_id, text: rendered.text, fallback: rendered.fallback }
 }
 
 /// Whether an alert in this state gets a ticket when it has none.

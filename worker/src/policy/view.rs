@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use shared::alert::{Essentials, Notification, Severity, arm};
+use shared::alert::{Essentials, Notification, Schema, Severity, arm};
 use uuid::Uuid;
 
 use super::ci;
@@ -35,6 +35,8 @@ pub struct AlertView {
     pub is_test: bool,
     /// Whether nothing that Azure sends will resolve it.
     pub never_resolves: bool,
+    /// Whether it came in a shape from before the common alert schema.
+    pub legacy: bool,
     pub tenant_id: String,
     /// The name of the alert rule.
     pub rule: String,
@@ -103,6 +105,7 @@ impl AlertView {
             kind: kind.name(),
             is_test: subject.scope == Scope::Press,
             never_resolves: subject.never_resolves(kind),
+            legacy: notification.schema == Schema::Legacy,
             tenant_id: tenant_id.to_string(),
             rule: text(essentials.alert_rule.as_deref()),
             rule_id: text(essentials.alert_rule_id.as_deref()),

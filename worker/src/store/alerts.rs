@@ -150,6 +150,25 @@ pub async fn explain_no_ticket(
     Ok(())
 }
 
+/// The same for alerts about which nothing was said yet: that one was dropped says more than that it is over by now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn explain_no_ticket_once(
+    connection: &mut PgConnection,
+    alerts: &[AlertKey],
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE alerts SET no_ticket_reason = $2 WHERE alert_key = ANY($1) AND no_ticket_reason IS NULL",
+    )
+    .bind(alerts.iter().map(|alert| alert.0.to_vec()).collect::<Vec<_>>())
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 impl Row {
     fn state(&self) -> AlertState {
         let pair =

@@ -33,6 +33,8 @@ pub struct Claim {
     /// Of what is wanted; a later one means that it changed meanwhile.
     pub version: i64,
     pub correlation_id: String,
+    /// The name of the route that it was made by.
+    pub route: String,
     pub wants: Wants,
     pub fired_at: Timestamp,
     /// A create may have been sent under an earlier lease.
@@ -115,6 +117,7 @@ struct Row {
     lease_number: i64,
     version: i64,
     correlation_id: String,
+    route: String,
     wants: String,
     fired_at: SqlTimestamp,
     attempted: bool,
@@ -209,7 +212,7 @@ pub async fn claim_due(
              WHERE t.ticket_id = ANY(ARRAY(SELECT ticket_id FROM due))
              RETURNING t.*
          )
-         SELECT c.ticket_id, c.lease_number, c.version, c.correlation_id, c.wants, c.fired_at, due.attempted,
+         SELECT c.ticket_id, c.lease_number, c.version, c.correlation_id, c.route, c.wants, c.fired_at, due.attempted,
                 due.create_fired_at,
                 due.unsure AS write_unsure, due.double_check_due,
                 coalesce(c.look_at <= now(), false) AS look_due, c.left_alone, c.brought_back,
@@ -264,6 +267,7 @@ impl Row {
             lease_number: self.lease_number,
             version: self.version,
             correlation_id: self.correlation_id,
+            route: self.route,
             wants: wants(&self.wants)?,
             fired_at: self.fired_at.to_jiff(),
             create_attempted: self.attempted,

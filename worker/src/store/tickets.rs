@@ -1,12 +1,14 @@
 //! Tickets, as the intake sees them: which there are, which alerts they stand for, what is wanted of them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use shared::alert::identity::AlertKey;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use super::milliseconds;
 use crate::reconcile::ticket::{Ticket, Wants};
 
 /// Channel of LISTEN/NOTIFY; the payload is the target that has tickets due.
@@ -17,14 +19,42 @@ pub const CHANNEL_DUE: &str = "tickets_due";
 pub struct Wanted {
     pub alert: AlertKey,
     pub target: String,
-    pub route: &'static str,
+    pub route: String,
     pub correlation_key: String,
+    /// How long the ticket waits before it is made.
+    pub wait: Duration,
     pub ticket: Ticket,
+}
+
+/// A ticket in which an alert takes part.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Serving {
+    pub alert: AlertKey,
+    pub target: String,
+    pub route: String,
+}
+
+/// A stored ticket, locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub id: Uuid,
+    pub route: String,
+    pub ticket: Ticket,
+}
+
+/// What is wanted of a ticket from now on, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    pub id: Uuid,
+    pub ticket: Ticket,
+    /// How long it may wait, if it does not wait for something else already.
+    pub wait: Duration,
 }
 
 #[derive(FromRow)]
 struct Row {
     ticket_id: Uuid,
+    route: String,
     wants: String,
     fired_at: SqlTimestamp,
     resolved_at: Option<SqlTimestamp>,
@@ -33,22 +63,24 @@ struct Row {
     closed: bool,
 }
 
-/// In which targets these alerts have an open ticket in the ledger.
+/// The open tickets of these alerts in the ledger.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn served(
     connection: &mut PgConnection,
     alerts: &[AlertKey],
-) -> Result<BTreeSet<(AlertKey, String)>, sqlx::Error> {
-    let rows: Vec<(Vec<u8>, String)> = sqlx::query_as(
-        "SELECT DISTINCT alert_key, target FROM ticket_alerts JOIN tickets USING (ticket_id)
+) -> Result<BTreeSet<Serving>, sqlx::Error> {
+    let rows: Vec<(Vec<u8>, String, String)> = sqlx::query_as(
+        "SELECT DISTINCT alert_key, target, route FROM ticket_alerts JOIN tickets USING (ticket_id)
          WHERE alert_key = ANY($1) AND ended_at IS NULL",
     )
     .bind(bytes(alerts))
     .fetch_all(connection)
     .await?;
-    rows.into_iter().map(|(bytes, target)| Ok((key(&bytes)?, target))).collect()
+    rows.into_iter()
+        .map(|(bytes, target, route)| Ok(Serving { alert: key(&bytes)?, target, route }))
+        .collect()
 }
 
 /// Makes the tickets for keys that have none; what another worker made meanwhile stands. Sorted by key, so that
@@ -60,10 +92,11 @@ pub async fn ensure(connection: &mut PgConnection, wanted: &[&Wanted]) -> Result
     sqlx::query(
         "INSERT INTO tickets (ticket_id, target, route, correlation_key, follows,
                               wants, fired_at, resolved_at, shown_alert, due_at)
-         SELECT u.ticket_id, u.target, u.route, u.correlation_key, last.ticket_id, u.wants, u.fired_at, u.resolved_at, u.shown_alert, now()
+         SELECT u.ticket_id, u.target, u.route, u.correlation_key, last.ticket_id, u.wants, u.fired_at, u.resolved_at, u.shown_alert,
+                now() + u.wait_ms * interval '1 millisecond'
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
-                     $7::timestamptz[], $8::bytea[])
-              AS u (ticket_id, target, route, correlation_key, wants, fired_at, resolved_at, shown_alert)
+                     $7::timestamptz[], $8::bytea[], $9::bigint[])
+              AS u (ticket_id, target, route, correlation_key, wants, fired_at, resolved_at, shown_alert, wait_ms)
          LEFT JOIN LATERAL (SELECT ticket_id FROM tickets t
                             WHERE t.target = u.target AND t.correlation_key = u.correlation_key
                             ORDER BY ticket_id DESC LIMIT 1) last ON true
@@ -72,46 +105,53 @@ pub async fn ensure(connection: &mut PgConnection, wanted: &[&Wanted]) -> Result
     )
     .bind(wanted.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
     .bind(wanted.iter().map(|one| one.target.as_str()).collect::<Vec<_>>())
-    .bind(wanted.iter().map(|one| one.route).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| one.route.as_str()).collect::<Vec<_>>())
     .bind(wanted.iter().map(|one| one.correlation_key.as_str()).collect::<Vec<_>>())
     .bind(wanted.iter().map(|one| text(one.ticket.wants)).collect::<Vec<_>>())
     .bind(wanted.iter().map(|one| one.ticket.fired_at.to_sqlx()).collect::<Vec<_>>())
     .bind(wanted.iter().map(|one| one.ticket.resolved_at.map(ToSqlx::to_sqlx)).collect::<Vec<_>>())
     .bind(wanted.iter().map(|one| one.ticket.shown_alert.0.to_vec()).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| milliseconds(one.wait)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Makes the alerts members of the open tickets of their keys; answers how many have one.
+/// Makes the alerts members of the open tickets of their keys; answers whether each has one.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn join(connection: &mut PgConnection, wanted: &[Wanted]) -> Result<u64, sqlx::Error> {
-    let joined = sqlx::query(
-        "INSERT INTO ticket_alerts (ticket_id, alert_key)
-         SELECT t.ticket_id, u.alert_key
-         FROM UNNEST($1::bytea[], $2::text[], $3::text[]) AS u (alert_key, target, correlation_key)
-         JOIN tickets t ON t.target = u.target AND t.correlation_key = u.correlation_key AND t.ended_at IS NULL",
+pub async fn join(connection: &mut PgConnection, wanted: &[Wanted]) -> Result<bool, sqlx::Error> {
+    // Two routes may give an alert the same ticket.
+    let asked: BTreeSet<(Vec<u8>, &str, &str)> = wanted
+        .iter()
+        .map(|one| (one.alert.0.to_vec(), one.target.as_str(), one.correlation_key.as_str()))
+        .collect();
+    let joined: i64 = sqlx::query_scalar(
+        "WITH wanted AS (
+             SELECT t.ticket_id, u.alert_key
+             FROM UNNEST($1::bytea[], $2::text[], $3::text[]) AS u (alert_key, target, correlation_key)
+             JOIN tickets t ON t.target = u.target AND t.correlation_key = u.correlation_key AND t.ended_at IS NULL
+         ), joined AS (
+             INSERT INTO ticket_alerts (ticket_id, alert_key) SELECT ticket_id, alert_key FROM wanted ON CONFLICT DO NOTHING
+         )
+         SELECT count(*) FROM wanted",
     )
-    .bind(wanted.iter().map(|one| one.alert.0.to_vec()).collect::<Vec<_>>())
-    .bind(wanted.iter().map(|one| one.target.as_str()).collect::<Vec<_>>())
-    .bind(wanted.iter().map(|one| one.correlation_key.as_str()).collect::<Vec<_>>())
-    .execute(connection)
+    .bind(asked.iter().map(|(alert, _, _)| alert.clone()).collect::<Vec<_>>())
+    .bind(asked.iter().map(|(_, target, _)| *target).collect::<Vec<_>>())
+    .bind(asked.iter().map(|(_, _, key)| *key).collect::<Vec<_>>())
+    .fetch_one(connection)
     .await?;
-    Ok(joined.rows_affected())
+    Ok(usize::try_from(joined).is_ok_and(|joined| joined == asked.len()))
 }
 
 /// The open tickets of these alerts, locked until the transaction ends.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock_of(
-    connection: &mut PgConnection,
-    alerts: &[AlertKey],
-) -> Result<Vec<(Uuid, Ticket)>, sqlx::Error> {
+pub async fn lock_of(connection: &mut PgConnection, alerts: &[AlertKey]) -> Result<Vec<Stored>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT ticket_id, wants, fired_at, resolved_at, shown_alert,
+        "SELECT ticket_id, route, wants, fired_at, resolved_at, shown_alert,
                 external_id IS NOT NULL OR create_attempted_at IS NOT NULL AS exists, synced = 'closed' AS closed
          FROM tickets
          WHERE ended_at IS NULL
@@ -121,7 +161,7 @@ pub async fn lock_of(
     .bind(bytes(alerts))
     .fetch_all(connection)
     .await?;
-    rows.into_iter().map(|row| Ok((row.ticket_id, row.ticket()?))).collect()
+    rows.into_iter().map(Row::stored).collect()
 }
 
 /// Which of these tickets have an alert that fires.
@@ -184,25 +224,30 @@ pub async fn lock_with_alerts(
     Ok(())
 }
 
-/// Writes what is wanted of tickets, and makes them due; one that is parked waits for its operator.
+/// Writes what is wanted of tickets, and when; one that is parked waits for its operator, and one that is to be made or
+/// tried again keeps its time.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn change(connection: &mut PgConnection, tickets: &[(Uuid, Ticket)]) -> Result<(), sqlx::Error> {
+pub async fn change(connection: &mut PgConnection, wishes: &[Wish]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE tickets t
          SET wants = u.wants, fired_at = u.fired_at, resolved_at = u.resolved_at, shown_alert = u.shown_alert,
              version = t.version + 1, settled_reason = NULL,
-             due_at = CASE WHEN t.parked_at IS NULL THEN coalesce(t.due_at, now()) END
-         FROM UNNEST($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bytea[])
-              AS u (ticket_id, wants, fired_at, resolved_at, shown_alert)
+             due_at = CASE WHEN t.parked_at IS NOT NULL THEN NULL
+                           WHEN t.external_id IS NULL OR t.failing_since IS NOT NULL THEN coalesce(t.due_at, u.due_at)
+                           ELSE least(t.due_at, u.due_at) END
+         FROM (SELECT *, now() + wait_ms * interval '1 millisecond' AS due_at
+               FROM UNNEST($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bytea[], $6::bigint[])
+                    AS wish (ticket_id, wants, fired_at, resolved_at, shown_alert, wait_ms)) u
          WHERE t.ticket_id = u.ticket_id",
     )
-    .bind(tickets.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind(tickets.iter().map(|(_, ticket)| text(ticket.wants)).collect::<Vec<_>>())
-    .bind(tickets.iter().map(|(_, ticket)| ticket.fired_at.to_sqlx()).collect::<Vec<_>>())
-    .bind(tickets.iter().map(|(_, ticket)| ticket.resolved_at.map(ToSqlx::to_sqlx)).collect::<Vec<_>>())
-    .bind(tickets.iter().map(|(_, ticket)| ticket.shown_alert.0.to_vec()).collect::<Vec<_>>())
+    .bind(wishes.iter().map(|wish| wish.id).collect::<Vec<_>>())
+    .bind(wishes.iter().map(|wish| text(wish.ticket.wants)).collect::<Vec<_>>())
+    .bind(wishes.iter().map(|wish| wish.ticket.fired_at.to_sqlx()).collect::<Vec<_>>())
+    .bind(wishes.iter().map(|wish| wish.ticket.resolved_at.map(ToSqlx::to_sqlx)).collect::<Vec<_>>())
+    .bind(wishes.iter().map(|wish| wish.ticket.shown_alert.0.to_vec()).collect::<Vec<_>>())
+    .bind(wishes.iter().map(|wish| milliseconds(wish.wait)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -294,14 +339,15 @@ fn bytes(alerts: &[AlertKey]) -> Vec<Vec<u8>> {
 }
 
 impl Row {
-    fn ticket(&self) -> Result<Ticket, sqlx::Error> {
-        Ok(Ticket {
+    fn stored(self) -> Result<Stored, sqlx::Error> {
+        let ticket = Ticket {
             wants: wants(&self.wants)?,
             fired_at: self.fired_at.to_jiff(),
             resolved_at: self.resolved_at.map(SqlTimestamp::to_jiff),
             shown_alert: key(&self.shown_alert)?,
             exists: self.exists,
             closed: self.closed,
-        })
+        };
+        Ok(Stored { id: self.ticket_id, route: self.route, ticket })
     }
 }

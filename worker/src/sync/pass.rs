@@ -16,7 +16,7 @@ use crate::connector::{ConnectorError, WorkItem, WorkItemState};
 use crate::failure_point::FailurePoint;
 use crate::metrics::SyncMetrics;
 use crate::policy::people::People;
-use crate::policy::{AlreadyResolved, Route};
+use crate::policy::{AlreadyResolved, Policies, Route};
 use crate::reconcile::ticket::Wants;
 use crate::store::claims::{Ci, Claim, Item};
 use crate::store::outcomes::Attempt;
@@ -35,7 +35,7 @@ const MAX_DETAIL_CHARS: usize = 500;
 pub struct Pass {
     name: String,
     target: Target,
-    route: Arc<Route>,
+    policies: Policies,
     lease_length: Duration,
     metrics: SyncMetrics,
     worker: String,
@@ -45,6 +45,7 @@ pub struct Pass {
 /// One pass under way.
 struct Progress<'a> {
     pass: &'a Pass,
+    route: Arc<Route>,
     claim: Claim,
     lease: Lease,
     seen: Seen,
@@ -75,27 +76,30 @@ impl Pass {
     pub fn new(
         name: String,
         target: Target,
-        route: Arc<Route>,
+        policies: Policies,
         settings: &SyncSettings,
         metrics: SyncMetrics,
         worker: String,
     ) -> Self {
         let ci = CiFinder::new(&settings.ci_cache);
-        Self { name, target, route, lease_length: settings.lease, metrics, worker, ci }
+        Self { name, target, policies, lease_length: settings.lease, metrics, worker, ci }
     }
 
     /// Brings one ticket as far as it gets.
     /// `claimed_at` is from before the claim was committed.
     pub async fn run(&self, claim: Claim, claimed_at: BootInstant) -> Done {
+        // The same rules for all of the pass, also if they change meanwhile.
+        let route = Arc::clone(self.policies.borrow().route(&claim.route));
         let mut progress = Progress {
             pass: self,
+            people: route.people,
+            route,
             lease: Lease::since(claimed_at, self.lease_length),
             seen: Seen::Nothing,
             create_unsure: claim.create_attempted,
             create_sent: false,
             check: if claim.double_check_due { DoubleCheck::Due } else { DoubleCheck::NotDue },
             doubles: Vec::new(),
-            people: self.route.people,
             binding: match (&claim.item, &claim.ci) {
                 (Some(_), Some(Ci::Missing(_) | Ci::Refused { .. })) => Binding::Due,
                 (Some(_), Some(Ci::Bound { .. }) | None) | (None, _) => Binding::NotDue,
@@ -158,7 +162,7 @@ impl Progress<'_> {
             people: self.people,
             check: self.check,
             binding: self.binding,
-            record_resolved: self.pass.route.already_resolved == AlreadyResolved::Record,
+            record_resolved: self.route.already_resolved == AlreadyResolved::Record,
             seen: self.seen,
         }
     }

@@ -1,21 +1,16 @@
 //! Whether a target can be worked with: what its connector relies on, and its strategies for configuration items.
 
-use std::collections::BTreeSet;
-
 use uuid::Uuid;
 
 use crate::config::Target;
 use crate::connector::{CiCandidate, CiWay, ConnectorError, Finding, Presets, Verdict};
-use crate::policy::Route;
+use crate::policy::rules::Policy;
 
-/// What a route and the settings of a target would have written there on tickets.
+/// What the routes and the settings of a target would have written there on tickets.
 #[must_use]
-pub fn presets(name: &str, target: &Target, route: &Route) -> Presets {
-    let fields = if route.targets.iter().any(|one| one == name) {
-        route.templates.field_names().map(str::to_owned).collect()
-    } else {
-        BTreeSet::new()
-    };
+pub fn presets(name: &str, target: &Target, policy: &Policy) -> Presets {
+    let routes = policy.routes().filter(|route| route.targets.iter().any(|one| one == name));
+    let fields = routes.flat_map(|route| route.templates.field_names().map(str::to_owned)).collect();
     Presets { fields, ci: target.ci.default.clone() }
 }
 

@@ -14,12 +14,13 @@ mod incidents;
 mod injection;
 mod intake;
 mod leases;
-mod looks;
 mod legacy;
+mod looks;
 mod many;
 mod people;
 #[cfg(feature = "real-itsm")]
 mod request_tracker;
+mod routes;
 mod targets;
 mod tickets;
 mod world;

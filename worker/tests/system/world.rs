@@ -139,7 +139,7 @@ impl World {
 
     pub(crate) async fn application(&self) -> anyhow::Result<Application> {
         let config = config::load(Some(self.settings.path())).unwrap();
-        Application::build(config, self.shutdown.child_token()).await
+        Application::build(config, Some(self.settings.path().to_owned()), self.shutdown.child_token()).await
     }
 
     pub(crate) async fn start_worker(&mut self) {

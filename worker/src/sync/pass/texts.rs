@@ -14,7 +14,7 @@ impl Progress<'_> {
     pub(super) fn draft(&self, alert: &AlertView, ci: Option<String>) -> Draft {
         let ticket = self.ticket();
         let render = |template: &Template| self.rendered(template, alert, &ticket);
-        let weight = self.pass.route.weight(alert.level);
+        let weight = self.route.weight(alert.level);
         Draft {
             correlation_id: self.claim.correlation_id.clone(),
             summary: render(&Template::Summary),
@@ -61,7 +61,7 @@ impl Progress<'_> {
     }
 
     fn rendered(&self, template: &Template, alert: &AlertView, ticket: &TicketView) -> String {
-        let rendered = self.pass.route.templates.render(template, alert, ticket);
+        let rendered = self.route.templates.render(template, alert, ticket);
         if let Some(failure) = &rendered.fallback {
             self.template_failed(failure);
         }
@@ -74,7 +74,7 @@ impl Progress<'_> {
         alert: &AlertView,
         ticket: &TicketView,
     ) -> BTreeMap<String, String> {
-        let (fields, failures) = self.pass.route.templates.fields(transition, alert, ticket);
+        let (fields, failures) = self.route.templates.fields(transition, alert, ticket);
         failures.iter().for_each(|failure| self.template_failed(failure));
         fields
     }

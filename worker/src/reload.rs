@@ -1,0 +1,89 @@
+//! Rules that change while the worker runs: the file is read again at SIGHUP and when its content changes.
+//!
+//! Only the rules are taken: whatever else is new in the file waits for a restart. A file that cannot be used is refused,
+//! and the rules stay as they are.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::causes::told;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::metrics::{IntakeMetrics, Reload};
+use crate::policy::rules::Policy;
+
+/// How often the file is looked at. Its content counts: a mounted secret or config map is swapped, not written.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Everything that reloading works with.
+pub struct Reloader {
+    /// The file with the settings; without one there is only the environment, which does not change.
+    pub file: Option<PathBuf>,
+    pub policy: watch::Sender<Arc<Policy>>,
+    /// The targets that this worker has; rules cannot bring new ones.
+    pub targets: BTreeSet<String>,
+    pub metrics: IntakeMetrics,
+    pub shutdown: CancellationToken,
+}
+
+impl Reloader {
+    /// Watches until shutdown.
+    pub async fn run(self) {
+        let mut seen = self.content().await;
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => {
+                tracing::error!(%error, "cannot listen for SIGHUP, changed rules need a restart: {error}");
+                self.shutdown.cancelled().await;
+                return;
+            }
+        };
+        while !self.shutdown.is_cancelled() {
+            let asked = tokio::select! {
+                _ = hangup.recv() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+                () = self.shutdown.cancelled() => return,
+            };
+            let content = self.content().await;
+            if asked || (content.is_some() && content != seen) {
+                self.reload();
+            }
+            seen = content.or(seen);
+        }
+    }
+
+    fn reload(&self) {
+        match self.read() {
+            Ok(policy) => {
+                let rules = policy.routes().count();
+                self.policy.send_replace(Arc::new(policy));
+                self.metrics.reloaded(Reload::Taken);
+                tracing::info!(rules, "the rules are read again, {rules} of them make tickets");
+            }
+            Err(reason) => {
+                self.metrics.reloaded(Reload::Refused);
+                tracing::error!(
+                    reason,
+                    "the changed settings cannot be used, the rules stay as they are: {reason}"
+                );
+            }
+        }
+    }
+
+    fn read(&self) -> Result<Policy, String> {
+        let policy = config::load(self.file.as_deref()).map_err(|error| told(&error))?.policy;
+        match policy.targets().iter().find(|target| !self.targets.contains(*target)) {
+            None => Ok(policy),
+            Some(new) => Err(format!("a rule names the target {new}, which is new: restart the worker")),
+        }
+    }
+
+    async fn content(&self) -> Option<Vec<u8>> {
+        tokio::fs::read(self.file.as_ref()?).await.ok()
+    }
+}
