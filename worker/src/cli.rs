@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use shared::causes::told;
+use uuid::Uuid;
 
 use crate::config::{self, Config};
 
 mod check_target;
 mod dead_letters;
+mod explain;
 mod healthcheck;
 mod output;
 mod tickets;
@@ -40,6 +42,16 @@ enum Command {
     CheckTarget {
         /// The target's name; all without it.
         name: Option<String>,
+        #[command(flatten)]
+        output: output::Choice,
+    },
+    /// Say what becomes of an alert, and why: rule by rule, with the texts of its tickets. Nothing is written or called.
+    Explain {
+        /// The body of a notification, as Azure sends it; `-` reads it from standard input.
+        file: PathBuf,
+        /// The tenant that sent it.
+        #[arg(long, default_value_t = Uuid::nil())]
+        tenant: Uuid,
         #[command(flatten)]
         output: output::Choice,
     },
@@ -76,6 +88,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::CheckTarget { name, output } => {
             check_target::run(&config, name.as_deref(), output.format()).await
         }
+        Command::Explain { file, tenant, output } => explain::run(&config, &file, tenant, output.format()),
         Command::Healthcheck => healthcheck::run(&config).await,
         Command::Tickets { command, output } => tickets::run(&config, command, output.format()).await,
         Command::DeadLetters { command, output } => dead_letters::run(config, command, output.format()).await,

@@ -1,0 +1,223 @@
+//! `worker explain`: what becomes of an alert, and why. Nothing is written or called.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use jiff::fmt::friendly::SpanPrinter;
+use serde::Serialize;
+use shared::alert::{Condition, Notification};
+use uuid::Uuid;
+
+use super::output::{Format, answer, answer_json, one_line, printable_body};
+use crate::config::Config;
+use crate::connector::CiCandidate;
+use crate::intake::reading::group;
+use crate::policy::Route;
+use crate::policy::rules::{Judgement, Verdict};
+use crate::policy::template::{Template, TicketView, Transition};
+use crate::policy::view::AlertView;
+
+/// Azure sends no more, and ingest takes no more.
+const MAX_BODY_BYTES: u64 = 1024 * 1024;
+
+/// All that is decided about an alert.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    alert_id: String,
+    condition: String,
+    severity: String,
+    rule: String,
+    monitoring_service: String,
+    resources: Vec<String>,
+    fired_at: String,
+    resolved_at: String,
+    /// What tells the problem from others.
+    series: String,
+    rules: Vec<Asked>,
+    ci_candidates: Vec<String>,
+    tickets: Vec<Planned>,
+}
+
+/// A rule, and what it says to the alert.
+#[derive(Debug, Serialize)]
+struct Asked {
+    rule: String,
+    says: String,
+}
+
+/// A ticket that the alert would have.
+#[derive(Debug, Serialize)]
+struct Planned {
+    target: String,
+    rule: String,
+    correlation_key: String,
+    /// Why it would not be made at once, if so.
+    waits: Option<String>,
+    impact: u8,
+    urgency: u8,
+    summary: String,
+    description: String,
+    note: String,
+    fields: std::collections::BTreeMap<String, String>,
+    /// Templates that failed, for which plain text stands.
+    failures: Vec<String>,
+}
+
+pub(super) fn run(config: &Config, file: &Path, tenant: Uuid, format: Format) -> anyhow::Result<ExitCode> {
+    let body = read(file)?;
+    let notification = Notification::parse(&body).context("this is no alert that can be recognised")?;
+    let explanation = explain(config, tenant, &notification);
+    match format {
+        Format::Json => answer_json(&explanation)?,
+        Format::Text => answer(&told(&explanation))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let input: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?)
+    };
+    input.take(MAX_BODY_BYTES + 1).read_to_end(&mut body)?;
+    let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    anyhow::ensure!(size <= MAX_BODY_BYTES, "{} is larger than {MAX_BODY_BYTES} bytes", file.display());
+    Ok(body)
+}
+
+fn explain(config: &Config, tenant: Uuid, notification: &Notification<'_>) -> Explanation {
+    let (view, policy) = (AlertView::new(tenant, notification), &config.policy);
+    let transition = match notification.essentials.condition {
+        Condition::Fired => Transition::Open,
+        Condition::Resolved => Transition::Resolve,
+    };
+    let choice = policy.choose(&view);
+    let tickets = choice.routes.iter().flat_map(|route| {
+        route.targets.iter().map(|target| planned(route, target, tenant, &view, transition))
+    });
+    Explanation {
+        tickets: tickets.collect(),
+        rules: policy.trace(&view).iter().map(asked).collect(),
+        ci_candidates: view.ci_candidates.iter().map(candidate).collect(),
+        alert_id: view.id,
+        condition: view.condition,
+        severity: view.severity,
+        rule: view.rule,
+        monitoring_service: view.monitoring_service,
+        resources: view.targets,
+        fired_at: view.fired_at,
+        resolved_at: view.resolved_at,
+        series: view.series,
+    }
+}
+
+fn planned(route: &Route, target: &str, tenant: Uuid, view: &AlertView, transition: Transition) -> Planned {
+    let (ticket, mut failures) = (TicketView::default(), Vec::new());
+    let mut render = |template: &Template| {
+        let rendered = route.templates.render(template, view, &ticket);
+        failures.extend(rendered.fallback);
+        rendered.text
+    };
+    let (summary, description) = (render(&Template::Summary), render(&Template::Description));
+    let note = render(&Template::Note(transition));
+    let (fields, failed) = route.templates.fields(transition, view, &ticket);
+    failures.extend(failed);
+    let group = group(route, tenant, view);
+    failures.extend(group.fallback.clone());
+    let weight = route.weight(view.level);
+    let (setting, wait) = match transition {
+        Transition::Resolve => ("resolve_after", route.resolve_after),
+        Transition::Open | Transition::Update | Transition::Reopen => ("open_after", route.open_after),
+    };
+    let length = SpanPrinter::new().unsigned_duration_to_string(&wait);
+    Planned {
+        target: target.to_owned(),
+        rule: route.name.clone(),
+        correlation_key: group.correlation_key(target),
+        waits: (!wait.is_zero()).then(|| format!("{length} ({setting})")),
+        impact: weight.impact,
+        urgency: weight.urgency,
+        summary,
+        description,
+        note,
+        fields,
+        failures,
+    }
+}
+
+fn asked(judgement: &Judgement<'_>) -> Asked {
+    let says = match &judgement.verdict {
+        Verdict::Tickets { targets, goes_on: false } => {
+            format!("makes a ticket in {}", targets.join(" and "))
+        }
+        Verdict::Tickets { targets, goes_on: true } => {
+            format!("makes a ticket in {}, and the next are asked, too", targets.join(" and "))
+        }
+        Verdict::Drops { reason } => format!("makes none: {reason}"),
+        Verdict::IsNotForIt(mismatch) => match mismatch.has.join(", ") {
+            nothing if nothing.is_empty() => format!("is not for it: it has no {}", mismatch.condition),
+            has => format!("is not for it: {} is {has}", mismatch.condition),
+        },
+        Verdict::IsNotAsked => "is not asked".to_owned(),
+    };
+    Asked { rule: judgement.rule.to_owned(), says }
+}
+
+fn candidate(candidate: &CiCandidate) -> String {
+    match candidate {
+        CiCandidate::ArmId(id) => id.clone(),
+        CiCandidate::Name(name) => format!("the name {name}"),
+    }
+}
+
+fn told(explanation: &Explanation) -> String {
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            lines.push(format!("{name:<12} {}", one_line(value)));
+        }
+    };
+    line("alert", &explanation.alert_id);
+    line("condition", &explanation.condition);
+    line("severity", &explanation.severity);
+    line("rule", &explanation.rule);
+    line("service", &explanation.monitoring_service);
+    explanation.resources.iter().for_each(|resource| line("resource", resource));
+    line("fired at", &explanation.fired_at);
+    line("resolved at", &explanation.resolved_at);
+    line("series", &explanation.series);
+    lines.push("\nrules, in order".to_owned());
+    let width = explanation.rules.iter().map(|asked| asked.rule.chars().count()).max().unwrap_or(0);
+    lines.extend(
+        explanation
+            .rules
+            .iter()
+            .map(|asked| format!("  {:<width$}  {}", one_line(&asked.rule), one_line(&asked.says))),
+    );
+    lines.push("\nthe configuration item is looked for by".to_owned());
+    lines.extend(explanation.ci_candidates.iter().map(|text| format!("  {}", one_line(text))));
+    if explanation.tickets.is_empty() {
+        lines.push("\nno ticket".to_owned());
+    }
+    for ticket in &explanation.tickets {
+        lines.push(format!("\nticket in {}, by {}", one_line(&ticket.target), one_line(&ticket.rule)));
+        let mut line = |name: &str, value: &str| lines.push(format!("  {name:<12} {}", one_line(value)));
+        line("key", &ticket.correlation_key);
+        if let Some(waits) = &ticket.waits {
+            line("waits", waits);
+        }
+        line("impact", &ticket.impact.to_string());
+        line("urgency", &ticket.urgency.to_string());
+        line("summary", &ticket.summary);
+        ticket.fields.iter().for_each(|(name, value)| line(name, value));
+        ticket.failures.iter().for_each(|failure| line("failed", failure));
+        for (name, text) in [("note", &ticket.note), ("description", &ticket.description)] {
+            lines.push(format!("  {name}\n{}", printable_body(text.as_bytes())));
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,106 @@
+//! `worker explain` as an operator runs it: no broker, no ledger and no ITSM is there.
+
+#![expect(clippy::unwrap_used, reason = "a failed preparation ends its test")]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use azure_simulator::alerts::{Alert, AlertRule, Kind};
+use jiff::Timestamp;
+use serde_json::Value;
+
+const SETTINGS: &str = r#"
+    amqp.url = "amqp://localhost"
+    database.url = "postgres://localhost/x"
+    [route]
+    target = "snow"
+    open.fields = { "u_rule" = "{{ alert.rule }}" }
+    [[routes]]
+    name = "logs"
+    match = { kind = "log_*" }
+    drop = "the logs have a team of their own"
+    [[routes]]
+    name = "slow"
+    match = { kind = "metric_*", severity = ["Sev2"] }
+    open_after = "5m"
+    open.summary = "Slow: {{ alert.title }}"
+    [targets.snow.connector.servicenow]
+    base_url = "https://example.service-now.com"
+    auth.basic = { username = "u", password = "p" }
+"#;
+
+fn alert(kind: Kind) -> Alert {
+    AlertRule::new(kind, 1, 1).fire(Timestamp::UNIX_EPOCH)
+}
+
+/// The command with this on its standard input.
+fn explain(body: &[u8], arguments: &[&str]) -> Output {
+    let mut settings = tempfile::NamedTempFile::new().unwrap();
+    settings.write_all(SETTINGS.as_bytes()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+    command.arg("--config").arg(settings.path()).args(["explain", "-"]).args(arguments);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    // Whoever refuses a body need not read all of it.
+    drop(child.stdin.take().unwrap().write_all(body));
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn it_says_rule_by_rule_why_and_what_the_ticket_would_say() {
+    let output = explain(&alert(Kind::MetricStatic).fired(), &[]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    for line in [
+        "condition    Fired",
+        "  logs   is not for it: kind is metric_static",
+        "  slow   makes a ticket in snow",
+        "  route  is not asked",
+        "ticket in snow, by slow",
+        "  waits        5m (open_after)",
+        "  summary      Slow: [Sev2] ",
+        "  u_rule       cpu-high-01",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in:\n{said}");
+    }
+}
+
+#[test]
+fn in_json_it_says_the_same_and_a_dropped_alert_has_no_ticket() {
+    let output = explain(&alert(Kind::LogV2).fired(), &["--json"]);
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["tickets"].as_array().unwrap().len(), 0);
+    assert_eq!(said["rules"][0]["says"], "makes none: the logs have a team of their own");
+    assert_eq!(said["rules"][2]["says"], "is not asked");
+}
+
+#[test]
+fn a_resolved_notification_shows_the_texts_of_the_resolution() {
+    let alert = alert(Kind::MetricStatic);
+    let output = explain(&alert.resolved(Timestamp::UNIX_EPOCH).unwrap(), &["--json"]);
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["condition"], "Resolved");
+    assert!(said["tickets"][0]["note"].as_str().unwrap().contains("resolved"), "{said}");
+}
+
+#[test]
+fn what_is_no_alert_is_refused_with_what_to_do() {
+    for (body, expected) in [(&b"{}"[..], "common alert schema"), (b"[", "not JSON"), (&[b' '; 1_100_000], "larger")] {
+        let output = explain(body, &[]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains(expected), "{output:?}");
+    }
+}
+
+#[test]
+fn an_alert_cannot_rewrite_the_screen() {
+    let body = text(&alert(Kind::MetricStatic).fired()).replace("cpu-high-01", "cpu\\u001b[2J\\u009b\\r-high");
+    let output = explain(body.as_bytes(), &[]);
+    assert!(output.status.success(), "{output:?}");
+    let rewrites = |c: char| c.is_control() && c != '\n';
+    assert!(!text(&output.stdout).contains(rewrites));
+}
