@@ -89,7 +89,9 @@ fn a_resolved_notification_shows_the_texts_of_the_resolution() {
 
 #[test]
 fn what_is_no_alert_is_refused_with_what_to_do() {
-    for (body, expected) in [(&b"{}"[..], "common alert schema"), (b"[", "not JSON"), (&[b' '; 1_100_000], "larger")] {
+    for (body, expected) in
+        [(&b"{}"[..], "common alert schema"), (b"[", "not JSON"), (&[b' '; 1_100_000], "larger")]
+    {
         let output = explain(body, &[]);
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains(expected), "{output:?}");
@@ -98,7 +100,8 @@ fn what_is_no_alert_is_refused_with_what_to_do() {
 
 #[test]
 fn an_alert_cannot_rewrite_the_screen() {
-    let body = text(&alert(Kind::MetricStatic).fired()).replace("cpu-high-01", "cpu\\u001b[2J\\u009b\\r-high");
+    let body =
+        text(&alert(Kind::MetricStatic).fired()).replace("cpu-high-01", "cpu\\u001b[2J\\u009b\\r-high");
     let output = explain(body.as_bytes(), &[]);
     assert!(output.status.success(), "{output:?}");
     let rewrites = |c: char| c.is_control() && c != '\n';

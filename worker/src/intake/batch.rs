@@ -56,7 +56,7 @@ pub async fn reconcile(
     if !changed.is_empty() {
         alerts::update(connection, &changed).await?;
         let verdicts = judge(policy, &heard, &changed, metrics)?;
-        give_tickets(connection, policy, &changed, &verdicts).await?;
+        give_tickets(connection, &changed, &verdicts).await?;
         update_tickets(connection, policy, &changed, &verdicts).await?;
         for rule in
             verdicts.iter().filter_map(|verdict| verdict.dropped.as_ref()).map(|dropped| &dropped.rule)
@@ -159,16 +159,21 @@ fn judge(
     Ok(verdicts)
 }
 
-/// Whether the alert has this ticket already. One that was made by a route that is no more goes on for its target.
-fn is_served(policy: &Policy, served: &BTreeSet<Serving>, wanted: &Wanted) -> bool {
-    let mut in_target = served.iter().filter(|one| one.alert == wanted.alert && one.target == wanted.target);
-    in_target.any(|one| one.route == wanted.route || !policy.knows(&one.route))
+impl Judged {
+    /// The tickets that the alert has not yet. One that another rule made, before the rules changed, serves its target on.
+    fn unserved<'a>(&'a self, served: &'a BTreeSet<Serving>) -> impl Iterator<Item = &'a Wanted> {
+        let is_by_the_rules = |route: &str| self.wanted.iter().any(|wanted| wanted.route == route);
+        self.wanted.iter().filter(move |wanted| {
+            let mut in_target =
+                served.iter().filter(|one| one.alert == wanted.alert && one.target == wanted.target);
+            !in_target.any(|one| one.route == wanted.route || !is_by_the_rules(&one.route))
+        })
+    }
 }
 
 /// Makes tickets for changed alerts that need one and have none.
 async fn give_tickets(
     connection: &mut PgConnection,
-    policy: &Policy,
     changed: &[(AlertKey, AlertState)],
     verdicts: &[Judged],
 ) -> Result<(), BatchError> {
@@ -193,12 +198,8 @@ async fn give_tickets(
     if !over.is_empty() {
         alerts::explain_no_ticket_once(connection, &over, RESOLVED_BEFORE_TICKET).await?;
     }
-    let wanted: Vec<Wanted> = verdicts
-        .iter()
-        .flat_map(|verdict| &verdict.wanted)
-        .filter(|wanted| !is_served(policy, &served, wanted))
-        .cloned()
-        .collect();
+    let wanted: Vec<Wanted> =
+        verdicts.iter().flat_map(|verdict| verdict.unserved(&served)).cloned().collect();
     if wanted.is_empty() {
         return Ok(());
     }
@@ -227,8 +228,8 @@ async fn update_tickets(
         changed.iter().filter(|(_, state)| state.firing()).map(|(alert, _)| *alert).collect();
     if !firing.is_empty() {
         let served = tickets::served(connection, &firing).await?;
-        let of_firing = verdicts.iter().filter(|verdict| firing.contains(&verdict.alert));
-        if !of_firing.flat_map(|verdict| &verdict.wanted).all(|wanted| is_served(policy, &served, wanted)) {
+        let mut of_firing = verdicts.iter().filter(|verdict| firing.contains(&verdict.alert));
+        if of_firing.any(|verdict| verdict.unserved(&served).next().is_some()) {
             return Err(BatchError::Raced);
         }
     }

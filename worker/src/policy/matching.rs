@@ -178,12 +178,17 @@ impl Part {
             Self::Rule => vec![alert.rule.as_str().into(), alert.rule_id.as_str().into()],
             Self::Subscription => one(&alert.subscription),
             Self::ResourceGroup => one(&alert.resource_group),
-            Self::ResourceType => resources().filter_map(|id| arm::resource_type(id)).map(Cow::Owned).collect(),
+            Self::ResourceType => {
+                resources().filter_map(|id| arm::resource_type(id)).map(Cow::Owned).collect()
+            }
             Self::Resource => resources().flat_map(|id| [id.as_str().into(), arm::name(id).into()]).collect(),
             Self::Tenant => one(&alert.tenant_id),
             Self::Custom(key) => {
                 let custom = alert.custom.as_object().into_iter().flatten();
-                custom.filter(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| text(value)).collect()
+                custom
+                    .filter(|(name, _)| name.eq_ignore_ascii_case(key))
+                    .map(|(_, value)| text(value))
+                    .collect()
             }
             Self::Dimension(key) => {
                 let named = alert.dimensions.iter().filter(|pair| pair.name.eq_ignore_ascii_case(key));

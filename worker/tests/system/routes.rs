@@ -93,7 +93,7 @@ fn an_alert_that_fires_again_before_its_resolution_was_written_leaves_its_ticket
 }
 
 #[test]
-fn a_ticket_of_a_rule_that_is_no_more_goes_on_and_is_resolved() {
+fn a_ticket_goes_on_when_its_rule_is_no_more_and_its_alert_fires_again() {
     in_world(async {
         let settings = "routes = [{ name = \"old\", correlation_key = \"{{ alert.rule }}\" }]";
         let world = World::build(0, &Differences { settings, ..Differences::default() }).await;
@@ -106,10 +106,13 @@ fn a_ticket_of_a_rule_that_is_no_more_goes_on_and_is_resolved() {
         let kept: Vec<_> = file.lines().filter(|line| !line.trim_start().starts_with("routes =")).collect();
         std::fs::write(world.settings_file(), kept.join("\n")).unwrap();
         world.keep(world.process("heir", &[]));
-        world.send(first.fired()).await;
-        world.send(first.resolved(minutes_after(&first, 5)).unwrap()).await;
+        let again = first.again(minutes_after(&first, 5));
+        world.send(again.fired()).await;
         world.settled(2).await;
         // The default would have another key for it.
+        assert_eq!(world.incident().field("state"), "1");
+        world.send(again.resolved(minutes_after(&again, 5)).unwrap()).await;
+        world.settled(3).await;
         assert_eq!(world.incident().field("state"), "6");
         world.stop().await;
     });
