@@ -242,10 +242,22 @@ impl FromIterator<(String, String)> for CiHits {
 /// What the settings would have written on tickets, whatever the alert.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Presets {
-    /// Names of further fields.
-    pub fields: BTreeSet<String>,
+    /// Names of further fields of new work items.
+    pub created: BTreeSet<String>,
+    /// Names of further fields of changes.
+    pub changed: BTreeSet<String>,
     /// The product's id of the configuration item of tickets for which none is found.
     pub ci: Option<String>,
+    /// The ways in which configuration items are looked for.
+    pub ways: Vec<CiWay>,
+}
+
+impl Presets {
+    /// The names of all further fields.
+    #[must_use]
+    pub fn fields(&self) -> BTreeSet<String> {
+        self.created.union(&self.changed).cloned().collect()
+    }
 }
 
 /// One thing that a self-test tried, and what came of it.

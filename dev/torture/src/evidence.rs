@@ -91,7 +91,7 @@ pub(crate) async fn backlog(
 ) -> anyhow::Result<Backlog> {
     let mut database = PgConnection::connect(database_url).await?;
     let (due, leased, to_double_check, parked, adrift): (i64, i64, i64, i64, i64) = sqlx::query_as(
-        "SELECT count(*) FILTER (WHERE due_at IS NOT NULL), count(*) FILTER (WHERE lease_until IS NOT NULL),
+        "SELECT count(*) FILTER (WHERE due_at IS NOT NULL), count(*) FILTER (WHERE lease_until IS NOT NULL AND due_at IS NOT NULL),
                 count(*) FILTER (WHERE double_check_at IS NOT NULL AND parked_at IS NULL),
                 count(*) FILTER (WHERE parked_at IS NOT NULL),
                 count(*) FILTER (WHERE due_at IS NULL AND lease_until IS NULL AND parked_at IS NULL

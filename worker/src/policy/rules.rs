@@ -310,7 +310,7 @@ mod tests {
             db.weight(Some(shared::alert::Severity::Sev0)),
             default.weight(Some(shared::alert::Severity::Sev0))
         );
-        assert_eq!(db.templates.field_names().collect::<Vec<_>>(), ["team"]);
+        assert_eq!(db.templates.field_names().0.into_iter().collect::<Vec<_>>(), ["team"]);
     }
 
     #[test]

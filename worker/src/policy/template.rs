@@ -1,7 +1,7 @@
 //! The operator's templates. They are data, so they are checked when they are read and bounded when they run;
 //! one that fails is reported and replaced by a plain rendering, since a ticket with plain text beats none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use minijinja::value::Serde;
@@ -154,9 +154,13 @@ impl Templates {
         (fields, failures)
     }
 
-    /// The names of all extra fields, of whatever transition.
-    pub fn field_names(&self) -> impl Iterator<Item = &str> {
-        self.fields.values().flatten().map(String::as_str)
+    /// The names of the extra fields of new tickets, and of changes.
+    #[must_use]
+    pub fn field_names(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let of = |transitions: &[Transition]| {
+            transitions.iter().filter_map(|one| self.fields.get(one)).flatten().cloned().collect()
+        };
+        (of(&[Transition::Open]), of(&[Transition::Update, Transition::Resolve, Transition::Reopen]))
     }
 
     fn try_render(

@@ -61,6 +61,13 @@ impl Done {
         (self.claim.ticket_id, self.claim.lease_number)
     }
 
+    /// Whether it was a look that saw the work item as the ledger has it.
+    fn found_nothing_new(&self) -> bool {
+        let only_looked =
+            self.attempts.iter().all(|attempt| attempt.action == "read" && attempt.outcome == "ok");
+        self.claim.look_due && only_looked && matches!(self.ending, Ending::Settled(Settlement::InSync))
+    }
+
     /// Why another ticket takes its place, if one does.
     fn replaced(&self) -> Option<&'static str> {
         match self.ending {
@@ -209,7 +216,9 @@ impl Recorder {
         let (kept, lost): (Vec<&Done>, Vec<&Done>) =
             batch.iter().partition(|done| recorded.contains_key(&done.lease()));
         // Whoever lost a ticket changes nothing of it. What it has called stays on record, and a write is looked into.
-        let attempts: Vec<Attempt> = batch.iter().flat_map(|done| done.attempts.iter().cloned()).collect();
+        // A look that found nothing new is not worth a line: there may be a hundred a day of each open ticket.
+        let told = batch.iter().filter(|done| !done.found_nothing_new());
+        let attempts: Vec<Attempt> = told.flat_map(|done| done.attempts.iter().cloned()).collect();
         outcomes::keep_attempts(connection, &attempts).await?;
         let suspect: Vec<Uuid> =
             lost.iter().filter(|done| done.create_sent).map(|done| done.claim.ticket_id).collect();
@@ -293,6 +302,9 @@ impl Recorder {
             return;
         };
         match &done.ending {
+            Ending::Settled(_) if done.found_nothing_new() => {
+                tracing::debug!(%ticket_id, number, "ticket {number} is as it was");
+            }
             Ending::Settled(settlement) => {
                 self.metrics.settled(&done.target, settlement.name());
                 let settlement = settlement.name();

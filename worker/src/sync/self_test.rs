@@ -9,9 +9,14 @@ use crate::policy::rules::Policy;
 /// What the routes and the settings of a target would have written there on tickets.
 #[must_use]
 pub fn presets(name: &str, target: &Target, policy: &Policy) -> Presets {
-    let routes = policy.routes().filter(|route| route.targets.iter().any(|one| one == name));
-    let fields = routes.flat_map(|route| route.templates.field_names().map(str::to_owned)).collect();
-    Presets { fields, ci: target.ci.default.clone() }
+    let mut presets =
+        Presets { ci: target.ci.default.clone(), ways: target.ci.ways.clone(), ..Presets::default() };
+    for route in policy.routes().filter(|route| route.targets.iter().any(|one| one == name)) {
+        let (created, changed) = route.templates.field_names();
+        presets.created.extend(created);
+        presets.changed.extend(changed);
+    }
+    presets
 }
 
 /// Tries everything, with names that nothing has, and leaves nothing behind.

@@ -141,8 +141,9 @@ async fn custom_fields_and_a_default_item_that_are_not_there_are_found_without_a
     let desk = RequestTrackerDesk::open().await;
     let asset = desk.seed_ci("web-07", "").await.unwrap();
     let presets = |fields: &[&str], ci: &str| Presets {
-        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+        created: fields.iter().map(|field| (*field).to_owned()).collect(),
         ci: Some(ci.to_owned()),
+        ..Presets::default()
     };
     let right = desk.connector.check_presets(&presets(&["Subject", "CF.Severity"], &asset)).await.unwrap();
     assert_eq!((right.len(), limits(right)), (3, Vec::new()));
@@ -155,7 +156,7 @@ async fn custom_fields_and_a_default_item_that_are_not_there_are_found_without_a
 async fn a_field_that_the_connector_sets_itself_is_found_before_the_first_ticket() {
     let desk = RequestTrackerDesk::open().await;
     for field in ["Status", "CF.Azure Alert Id"] {
-        let presets = Presets { fields: [field.to_owned()].into(), ci: None };
+        let presets = Presets { created: [field.to_owned()].into(), ..Presets::default() };
         let reasons = unusable(&desk.connector.check_presets(&presets).await.unwrap()).unwrap();
         assert!(reasons.contains(&format!("`{field}`")), "{reasons}");
     }

@@ -102,7 +102,43 @@ impl HttpApiSettings {
             name: find_ci("name", self.ci.name)?,
             tag: find_ci("tag", self.ci.tag)?,
         };
+        interface.check_names(name)?;
         Ok((interface, credentials))
+    }
+}
+
+impl Interface {
+    /// Refuses what would be the same for every work item: it would be about another one, or never be found again.
+    fn check_names(&self, name: &str) -> Result<(), SettingsError> {
+        let draft = json!({
+            "summary": "s", "description": "d", "note": "n", "impact": 1, "urgency": 1, "ci": null,
+        });
+        let change = json!({"note": "n", "ci": "1", "original": {"id": "0", "number": "0"}});
+        let one = std::slice::from_ref;
+        for (act, requests, sample, value) in [
+            ("create", one(&self.create), &draft, "key"),
+            ("find", one(&self.find), &draft, "key"),
+            ("read", one(&self.read), &change, "id"),
+            ("note", &self.note, &change, "id"),
+            ("resolve", &self.resolve, &change, "id"),
+            ("reopen", &self.reopen, &change, "id"),
+            ("close_double", &self.close_double, &change, "id"),
+        ] {
+            let calls = |given: &str| -> Vec<String> {
+                let mut values: Values = sample.as_object().cloned().unwrap_or_default();
+                values.insert(value.to_owned(), given.into());
+                let call = |request: &Request| {
+                    request.call(&self.base_url, Purpose::Search, &values, &BTreeMap::new()).ok()
+                };
+                requests.iter().filter_map(call).map(|call| format!("{call:?}")).collect()
+            };
+            if !requests.is_empty() && calls("1") == calls("2") {
+                return Err(SettingsError::Invalid(format!(
+                    "{name}.{act} does not name {{{{ {value} }}}}: it would be the same for every work item"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

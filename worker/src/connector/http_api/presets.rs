@@ -1,40 +1,60 @@
-//! What becomes of the fields of a route, tried without a call.
+//! What the settings want that the description may lack, found without a call.
 
 use std::collections::BTreeMap;
 
-use super::super::{Change, ConnectorError, Draft, Finding, Presets, Verdict};
+use super::super::{Change, CiWay, ConnectorError, Draft, Finding, Presets, Verdict};
 use super::HttpApi;
 use super::request::{Id, Request};
 
+/// Whether a field has a place.
+type Outcome = Result<(), ConnectorError>;
+
 impl HttpApi {
-    /// Whether each field has a place. Which transition sets it is not told, so one that a single act refuses may be
-    /// none of it.
+    /// Whether each field has a place, and each way in which configuration items are looked for is described.
     pub(super) fn test_presets(&self, presets: &Presets) -> Vec<Finding> {
-        let verdicts = presets.fields.iter().map(|field| Finding {
+        let fields = presets.fields().into_iter().map(|field| Finding {
+            verdict: self.verdict(presets, &field),
             subject: format!("field {field:?} of the route"),
-            verdict: self.verdict(field),
         });
-        verdicts.collect()
+        let interface = &self.interface;
+        let described = |way: &CiWay| match way {
+            CiWay::ArmId => interface.arm_id.is_some(),
+            CiWay::Name => interface.name.is_some(),
+            CiWay::Tag => interface.tag.is_some(),
+        };
+        let unknown = presets.ways.iter().filter(|way| !described(way)).map(|way| Finding {
+            subject: format!("strategy {:?}", way.name()),
+            verdict: Verdict::Limited(format!(
+                "there is no section connector.http_api.ci.{}: describe it, or take it out of the target's \
+                 ci.strategies",
+                way.name()
+            )),
+        });
+        fields.chain(unknown).collect()
     }
 
-    fn verdict(&self, field: &str) -> Verdict {
-        let outcomes = self.attempts(field);
-        let acts = outcomes.len();
-        let refusals: Vec<String> = outcomes
+    /// One that new work items refuse parks every ticket.
+    fn verdict(&self, presets: &Presets, field: &str) -> Verdict {
+        let (create, changes) = self.attempts(field);
+        let refusals: Vec<String> = changes
             .into_iter()
+            .filter(|_| presets.changed.contains(field))
             .filter_map(|(act, outcome)| Some(format!("{act}: {}", outcome.err()?)))
             .collect();
-        if refusals.is_empty() {
-            Verdict::Fine
-        } else if refusals.len() == acts {
-            Verdict::Unusable(format!("it would park every ticket that gets it; {}", refusals.join("; ")))
-        } else {
-            Verdict::Limited(format!("it parks a ticket where the route sets it in {}", refusals.join("; ")))
+        match create {
+            Err(error) if presets.created.contains(field) => {
+                Verdict::Unusable(format!("no ticket would be made, for create: {error}"))
+            }
+            Ok(()) | Err(_) if refusals.is_empty() => Verdict::Fine,
+            Ok(()) | Err(_) => Verdict::Limited(format!(
+                "it parks a ticket where the route sets it in {}",
+                refusals.join("; ")
+            )),
         }
     }
 
     /// What each act makes of the field.
-    fn attempts(&self, field: &str) -> Vec<(&'static str, Result<(), ConnectorError>)> {
+    fn attempts(&self, field: &str) -> (Outcome, Vec<(&'static str, Outcome)>) {
         let fields = BTreeMap::from([(field.to_owned(), "x".to_owned())]);
         let draft = Draft {
             correlation_id: "self-test".to_owned(),
@@ -52,15 +72,16 @@ impl HttpApi {
             self.calls(requests, &values, &fields).map(drop)
         };
         let interface = &self.interface;
-        let mut outcomes = vec![("create", self.creation(&draft).map(drop))];
+        let create = self.creation(&draft).map(drop);
+        let mut changes = Vec::new();
         for (act, requests) in
             [("note", &interface.note), ("resolve", &interface.resolve), ("reopen", &interface.reopen)]
         {
             // A product that cannot reopen has no requests for it.
             if !requests.is_empty() {
-                outcomes.push((act, changed(requests)));
+                changes.push((act, changed(requests)));
             }
         }
-        outcomes
+        (create, changes)
     }
 }

@@ -12,7 +12,7 @@ const FILE: &str = r#"
     answers = { rejected = { "/code" = [12] }, gone = { "/code" = [7] }, unauthorized = { "/code" = [2] }, throttled = { "/code" = [15] }, words = "/message" }
     item = { id = "/id", key = "/key", state = "/state", resolved = ["Solved"], closed = ["Closed"] }
     create = { method = "POST", path = "tickets", json = { key = "{{ key }}" }, item = "", fields_at = "" }
-    find = { method = "GET", path = "tickets", item = "" }
+    find = { method = "GET", path = "tickets", query = { key = "{{ key }}" }, item = "" }
     read = { method = "GET", path = "tickets/{{ id }}", item = "" }
     note = [{ method = "POST", path = "tickets/{{ id }}/notes", json = { text = "{{ note }}" } }]
     resolve = [
@@ -166,14 +166,27 @@ async fn a_product_that_drops_the_key_or_cannot_be_asked_makes_the_work_item_all
 #[tokio::test]
 async fn fields_without_a_place_are_found_before_the_first_ticket() {
     let (server, connector) = product().await;
-    let presets = |field: &str| Presets { fields: [field.to_owned()].into(), ci: None };
+    let presets = |field: &str| Presets {
+        created: [field.to_owned()].into(),
+        changed: [field.to_owned()].into(),
+        ..Presets::default()
+    };
     let verdict = async |field: &str| {
         let mut findings = connector.check_presets(&presets(field)).await.unwrap();
         findings.pop().unwrap().verdict
     };
     let Verdict::Limited(what) = verdict("team").await else { panic!("a note has no place for it") };
     assert!(what.contains("note: ") && !what.contains("create: "), "{what}");
-    let Verdict::Limited(what) = verdict("key").await else { panic!("the request sets it itself") };
-    assert!(what.contains("create: ") && !what.contains("resolve: "), "{what}");
+    let Verdict::Unusable(what) = verdict("key").await else { panic!("the request sets it itself") };
+    assert!(what.contains("create: "), "{what}");
+    let of_changes = Presets { created: [].into(), ..presets("key") };
+    let findings = connector.check_presets(&of_changes).await.unwrap();
+    assert!(!matches!(findings[0].verdict, Verdict::Unusable(_)), "no new one would have it: {findings:?}");
+    let ways = Presets { ways: vec![CiWay::Tag], ..Presets::default() };
+    let findings = connector.check_presets(&ways).await.unwrap();
+    assert!(
+        matches!(&findings[0].verdict, Verdict::Limited(what) if what.contains("http_api.ci.tag")),
+        "{findings:?}"
+    );
     assert!(server.received_requests().await.unwrap().is_empty());
 }

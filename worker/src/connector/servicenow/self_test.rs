@@ -35,11 +35,12 @@ impl ServiceNow {
 
     pub(super) async fn test_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
         let (mut findings, table) = (Vec::new(), self.instance.table.as_str());
-        if !presets.fields.is_empty() {
-            let fields = presets.fields.iter().map(|name| (name.clone(), String::new())).collect();
-            let free = payload::note(&Change { fields, ..Change::default() });
+        let fields = presets.fields();
+        if !fields.is_empty() {
+            let sample = fields.iter().map(|name| (name.clone(), String::new())).collect();
+            let free = payload::note(&Change { fields: sample, ..Change::default() });
             findings.push(Finding::of("fields that a route may set", free, Verdict::Unusable)?);
-            let unread = self.unread(presets.fields.iter().map(String::as_str)).await;
+            let unread = self.unread(fields.iter().map(String::as_str)).await;
             let unread = unread.and_then(|unread| match &*unread {
                 [] => Ok(()),
                 columns => Err(ConnectorError::Rejected(format!(

@@ -85,6 +85,22 @@ fn what_is_wrong_is_named() {
     refuse("{{ summary }}", "{{ summary", "t.http_api.create");
     refuse("item = \"\"", "", "t.http_api.create.item is missing");
     refuse("method = \"GET\"", "method = \"DELETE\"", "t.http_api.find.method");
+    refuse(
+        "query = { key = \"{{ key }}\" }",
+        "query = { key = \"sx1\" }",
+        "t.http_api.find does not name {{ key }}",
+    );
+    refuse(
+        "key = \"{{ key }}\" }\n    item",
+        "key = \"sx1\" }\n    item",
+        "t.http_api.create does not name {{ key }}",
+    );
+    refuse(
+        "/api/tickets/{{ id }}\"\n    item",
+        "/api/tickets/3\"\n    item",
+        "t.http_api.read does not name {{ id }}",
+    );
+    refuse("{{ id }}/notes\"", "3/notes\"", "t.http_api.note does not name {{ id }}");
     refuse("{{ id }}/notes", "{{ number }}/notes", "t.http_api.note[0]");
     refuse("json = { text", "form = { a = \"b\" }\njson = { text", "t.http_api.note[0] has json and form");
     refuse("json = { text", "when = \"note and\"\njson = { text", "t.http_api.note[0]");
