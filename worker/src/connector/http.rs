@@ -26,6 +26,7 @@ mod address;
 mod credentials;
 mod deadline;
 mod outcome;
+mod redaction;
 mod secret;
 mod tls;
 
@@ -159,7 +160,8 @@ impl Act<'_> {
             Some(Body::Form(fields)) => request.form(fields),
             None => request,
         };
-        wire.send(request, call.purpose, explain.as_ref(), self.deadline).await
+        let sent = wire.send(request, call.purpose, explain.as_ref(), self.deadline).await;
+        sent.map_err(|error| credentials.hide(authorization, error))
     }
 }
 

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::super::ConnectorError;
 use super::secret::Secret;
-use super::{Deadline, Purpose, Wire};
+use super::{Deadline, Purpose, Wire, redaction};
 
 /// A token is renewed so long before it expires, so that none expires on its way.
 const RENEW_AHEAD: Duration = Duration::from_secs(60);
@@ -47,6 +47,15 @@ impl Credentials {
         match self {
             Self::Fixed(fixed) => &fixed.header,
             Self::ClientCredentials(_) => &AUTHORIZATION,
+        }
+    }
+
+    /// The error without what says who calls: the product's own words may repeat it.
+    pub(super) fn hide(&self, authorization: &HeaderValue, error: ConnectorError) -> ConnectorError {
+        let sent = authorization.to_str().unwrap_or_default();
+        match self {
+            Self::Fixed(fixed) => redaction::without(error, &[sent, fixed.secret.current().expose_secret()]),
+            Self::ClientCredentials(_) => redaction::without(error, &[sent]),
         }
     }
 
@@ -234,8 +243,10 @@ impl ClientCredentials {
         form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
         let request = wire.client.post(self.token_url.clone()).header(ACCEPT, "application/json").form(&form);
         // To ask twice does no harm, so it is like a search.
-        let answer =
-            wire.send(request, Purpose::Search, &explain, deadline).await.map_err(about_the_token)?;
+        let answer = wire
+            .send(request, Purpose::Search, &explain, deadline)
+            .await
+            .map_err(|error| about_the_token(redaction::without(error, &[client_secret.expose_secret()])))?;
         let unusable =
             || ConnectorError::Unavailable("the token endpoint answered without a token".to_owned());
         let grant: Grant = serde_json::from_slice(&answer).map_err(|_| unusable())?;

@@ -172,6 +172,19 @@ async fn a_client_that_is_not_accepted_is_told_so_without_its_secret() {
 }
 
 #[tokio::test]
+async fn a_product_that_repeats_what_was_sent_to_it_shows_no_credential() {
+    let server = answering(
+        ResponseTemplate::new(403)
+            .set_body_string("bad Basic dXNlcjpwYXNzd29yZA==, dXNlcjpwYXNzd29yZA==, password"),
+    )
+    .await;
+    let password = Secret::new("auth.password", Some("password".to_owned().into()), None).unwrap();
+    let basic = Credentials::Fixed(Fixed::basic("auth", "user".to_owned(), password).unwrap());
+    let error = alone(&client(basic, DEADLINE), &call(Purpose::Create, &server.uri())).await.unwrap_err();
+    assert_eq!(error, ConnectorError::Rejected("403 Forbidden: bad ***, ***, ***".to_owned()));
+}
+
+#[tokio::test]
 async fn a_token_endpoint_that_is_down_leaves_no_write_unknown() {
     let server = MockServer::start().await;
     Mock::given(path("/token")).respond_with(ResponseTemplate::new(502)).mount(&server).await;
