@@ -1,8 +1,11 @@
 //! Settings: embedded defaults, then a TOML file, then the environment; unknown keys are errors.
 
-use std::io::Read;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
@@ -14,6 +17,8 @@ const ENVIRONMENT_PREFIX: &str = "SECURE_EXPORT";
 const SEPARATOR: &str = "__";
 /// Longer than any password, token or address.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
+/// Editors put it before the text, and no program means it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why the settings cannot be used. Each message says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +38,7 @@ pub enum SettingsError {
         name: String,
         path: PathBuf,
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -57,7 +62,7 @@ pub fn secret(
     file: Option<PathBuf>,
 ) -> Result<SecretString, SettingsError> {
     match (value, file) {
-        (Some(value), None) if !value.expose_secret().is_empty() => Ok(value),
+        (Some(value), None) if !value.expose_secret().trim().is_empty() => Ok(value),
         (None, Some(path)) => read_secret(&path).map_err(|source| SettingsError::SecretFile {
             name: name.to_owned(),
             path,
@@ -75,16 +80,41 @@ pub fn secret(
 /// The secret in a file, without the line break at its end.
 ///
 /// # Errors
-/// When the file cannot be read, is empty, or is far too long for a secret.
-pub fn read_secret(path: &Path) -> std::io::Result<SecretString> {
-    let invalid = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text)?;
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(invalid("it is empty")),
-        _ if text.len() as u64 > MAX_SECRET_BYTES => Err(invalid("it is too long for a secret")),
-        secret => Ok(SecretString::from(secret)),
+/// When the file cannot be read, is blank, is no text, or is far too long for a secret.
+pub fn read_secret(path: &Path) -> io::Result<SecretString> {
+    let content = read_file(path, MAX_SECRET_BYTES)?;
+    let text = str::from_utf8(&content).map_err(|_| unusable("it is not UTF-8"))?;
+    if text.trim().is_empty() {
+        return Err(unusable("it is empty or blank"));
     }
+    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
+}
+
+/// The content of a file that settings name, without a byte order mark; it has at most `limit` bytes.
+///
+/// # Errors
+/// When the file cannot be read or is too long. Pipes and devices are refused: they can block, or never end.
+pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    // Opening a pipe waits for its other end, unless it is told not to.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(unusable("it is not a regular file"));
+    }
+    let mut content = Vec::new();
+    // The length is counted, since a file of the system gives none.
+    let read = file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+    if read as u64 > limit {
+        return Err(unusable(&format!("it is too long: at most {limit} bytes are read")));
+    }
+    match content.strip_prefix(BYTE_ORDER_MARK) {
+        Some(text) => Ok(text.to_vec()),
+        None => Ok(content),
+    }
+}
+
+fn unusable(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 /// A list of strings; the environment gives it as one string with commas.
@@ -201,9 +231,35 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let given = |file: &tempfile::NamedTempFile| secret("p", None, Some(file.path().to_owned()));
         assert!(given(&file).unwrap_err().to_string().contains("it is empty"));
+        std::fs::write(file.path(), " \t\n").unwrap();
+        assert!(given(&file).unwrap_err().to_string().contains("blank"));
+        std::fs::write(file.path(), "").unwrap();
         std::io::Write::write_all(&mut file, b" s\r\n").unwrap();
         assert_eq!(given(&file).unwrap().expose_secret(), " s");
         file.as_file().set_len(MAX_SECRET_BYTES + 1).unwrap();
         assert!(given(&file).unwrap_err().to_string().contains("too long"));
+        std::fs::write(file.path(), "\u{feff}s\n").unwrap();
+        assert_eq!(given(&file).unwrap().expose_secret(), "s", "a byte order mark is none of it either");
+        assert!(secret("p", Some(" ".into()), None).unwrap_err().to_string().contains("not set"));
+    }
+
+    #[test]
+    fn a_pipe_a_device_and_a_folder_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        for path in [&pipe, Path::new("/dev/zero"), folder.path()] {
+            let error = secret("p", None, Some(path.to_owned())).unwrap_err().to_string();
+            assert!(error.contains("not a regular file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "four").unwrap();
+        assert_eq!(read_file(file.path(), 4).unwrap(), b"four");
+        assert!(read_file(file.path(), 3).unwrap_err().to_string().contains("at most 3 bytes"));
     }
 }

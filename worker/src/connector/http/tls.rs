@@ -7,7 +7,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, RootCertStore};
 use serde::Deserialize;
-use shared::settings::SettingsError;
+use shared::settings::{self, SettingsError};
+
+/// Far more than all authorities of the world.
+const MAX_AUTHORITIES_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Section `[targets.NAME.tls]`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -30,7 +33,8 @@ impl TlsSettings {
         let Some(path) = self.ca_file else { return Ok(Authorities::default()) };
         let invalid =
             |what: String| SettingsError::Invalid(format!("{name}.ca_file: {}: {what}", path.display()));
-        let pem = std::fs::read(&path).map_err(|error| invalid(format!("cannot be read: {error}")))?;
+        let pem = settings::read_file(&path, MAX_AUTHORITIES_BYTES)
+            .map_err(|error| invalid(format!("cannot be read: {error}")))?;
         let mut authorities = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(&pem) {
             let certificate = certificate.map_err(|error| invalid(format!("is damaged: {error}")))?;
@@ -100,5 +104,22 @@ mod tests {
             let error = refusal();
             assert!(error.starts_with("targets.t.tls.ca_file: /") && error.contains(what), "{what}: {error}");
         }
+    }
+
+    #[test]
+    fn a_device_that_never_ends_is_refused() {
+        let settings = TlsSettings { ca_file: Some("/dev/zero".into()) };
+        let error = settings.check("targets.t.tls").unwrap_err().to_string();
+        assert!(error.contains("not a regular file"), "{error}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_certificate_does_not_matter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let authority = rcgen::generate_simple_self_signed(vec!["ca.example.com".to_owned()]).unwrap();
+        fs::write(&path, format!("\u{feff}{}", authority.cert.pem())).unwrap();
+        let authorities = TlsSettings { ca_file: Some(path) }.check("targets.t.tls").unwrap();
+        assert_eq!(authorities.certificates().count(), 1);
     }
 }
