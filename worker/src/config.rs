@@ -267,7 +267,7 @@ impl TryFrom<RawConfig> for Config {
             };
             let known: Vec<_> = targets.keys().map(String::as_str).collect();
             return Err(SettingsError::Invalid(format!(
-                "{}: target = \"{unknown}\" is not a section [targets.NAME]; there are: {}",
+                "{}: target = {unknown:?} is not a section [targets.NAME]; there are: {}",
                 route.name,
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             )));
@@ -293,6 +293,7 @@ impl TryFrom<RawConfig> for Config {
 }
 
 fn checked_target(name: &str, raw: RawTarget, lease: Duration) -> Result<Target, SettingsError> {
+    limits::check_name(name)?;
     let key = format!("targets.{name}");
     limits::check_target(&key, &raw)?;
     check(
@@ -386,6 +387,16 @@ mod tests {
         for (line, key) in cases {
             let error = refusal(&format!("{line}\n{NEEDED}"));
             assert!(error.contains(key), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_target_is_plain_and_short() {
+        let named = |name: &str| NEEDED.replace("snow", name).replace(".service-now", ".now");
+        assert!(load_text(&named("snow_2-eu")).is_ok());
+        for name in ["t\\u001b[31m", "", "a b", "ü", &"x".repeat(65)] {
+            let error = refusal(&NEEDED.replace("targets.snow", &format!("targets.\"{name}\"")));
+            assert!(error.contains("name of a target") && !error.contains('\u{1b}'), "{name}: {error}");
         }
     }
 

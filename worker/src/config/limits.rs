@@ -21,6 +21,9 @@ const CONCURRENCY: RangeInclusive<usize> = 1..=4096;
 /// A hundred looks a second are more than any ITSM should bear for it.
 const LOOKS_PER_MINUTE: RangeInclusive<u32> = 1..=6000;
 
+/// Names stand in tables and in labels of metrics.
+const LONGEST_TARGET_NAME: usize = 64;
+
 /// Checks each setting by itself.
 pub(super) fn check(raw: &RawConfig) -> Result<(), SettingsError> {
     let RawConfig { database, intake, sync, sweep, dead_letters, route, .. } = raw;
@@ -62,6 +65,17 @@ pub(super) fn check(raw: &RawConfig) -> Result<(), SettingsError> {
         duration(key, linger, &(Duration::ZERO..=LONGEST_LINGER))?;
     }
     Ok(())
+}
+
+/// Checks the name of a target, which stands in keys, logs, metrics and on screens.
+pub(super) fn check_name(target: &str) -> Result<(), SettingsError> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    if (1..=LONGEST_TARGET_NAME).contains(&target.len()) && target.chars().all(plain) {
+        return Ok(());
+    }
+    Err(SettingsError::Invalid(format!(
+        "targets.{target:?}: the name of a target must be 1 to {LONGEST_TARGET_NAME} letters (A to Z), digits, -, _ or ."
+    )))
 }
 
 /// Checks each setting of the target under `key` by itself.
