@@ -391,6 +391,21 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_at_the_wrong_place_is_not_told() {
+        let target = "[targets.other.connector.http_api]\nbase_url = \"https://example.com\"";
+        for text in [
+            "amqp = \"amqp://u:S3CRET@h\"".to_owned(),
+            "database = \"postgres://u:S3CRET@h/x\"".to_owned(),
+            format!("{NEEDED}\n{target}\nauth.bearer = \"S3CRET\""),
+            format!("{NEEDED}\n{target}\nauth = \"S3CRET\""),
+            "database.url = \"postgres://u:S3CRET@h/x".to_owned(),
+        ] {
+            let error = refusal(&text);
+            assert!(!error.contains("S3CRET"), "{error}");
+        }
+    }
+
+    #[test]
     fn the_name_of_a_target_is_plain_and_short() {
         let named = |name: &str| NEEDED.replace("snow", name).replace(".service-now", ".now");
         assert!(load_text(&named("snow_2-eu")).is_ok());
