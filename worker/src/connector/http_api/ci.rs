@@ -3,10 +3,14 @@
 use serde_json::{Value, json};
 
 use super::super::http::Purpose;
-use super::super::{CiCandidate, CiHits, CiWay, ConnectorError};
+use super::super::{CiCandidate, CiHits, CiWay, ConnectorError, text};
 use super::answer::{Pointer, name};
 use super::interface::CiLookUp;
+use super::request::{MAX_ID_CHARS, is_part_of_a_path};
 use super::{HttpApi, records, values};
+
+/// More of an item's name tells nobody anything.
+const MAX_NAME_CHARS: usize = 200;
 
 impl HttpApi {
     pub(super) async fn look_up(
@@ -24,7 +28,8 @@ impl HttpApi {
             }
         };
         let Some(look_up) = look_up else { return Ok(CiHits::new()) };
-        if look_up.plain_values_only && !is_plain(value) {
+        // No item is called so, and as a part of a path it would lead elsewhere.
+        if !is_part_of_a_path(value) || (look_up.plain_values_only && !is_plain(value)) {
             return Ok(CiHits::new());
         }
         let values = values(json!({"value": value}));
@@ -54,7 +59,13 @@ impl CiLookUp {
                     self.id.as_str()
                 ))
             })?;
-            Ok((id, at(&self.name, item).unwrap_or_default()))
+            if id.chars().count() > MAX_ID_CHARS {
+                return Err(ConnectorError::Rejected(format!(
+                    "the text at {:?} is too long for the id of an item: point to its id",
+                    self.id.as_str()
+                )));
+            }
+            Ok((id, text::line(&at(&self.name, item).unwrap_or_default(), MAX_NAME_CHARS)))
         };
         let hits: CiHits = having.into_iter().map(hit).collect::<Result<_, ConnectorError>>()?;
         Ok(match self.partial_limit {
@@ -130,6 +141,16 @@ mod tests {
             assert!(reason.contains("without its id"), "{reason}");
         }
         refusal(&look_up(None), &[json!({"name": "web-07"})]);
+    }
+
+    #[test]
+    fn an_item_brings_no_endless_text() {
+        let reason = refusal(&look_up(None), &[json!({"id": "7".repeat(129), "name": "web-07"})]);
+        assert!(reason.contains("too long") && reason.len() < 200, "{reason}");
+        let by_tag = CiLookUp { value: Pointer::parse("/tag").unwrap(), ..look_up(None) };
+        let item = json!({"id": "7".repeat(128), "tag": "web-07", "name": "n".repeat(1_000)});
+        let found = by_tag.hits("web-07", &[item]).unwrap();
+        assert_eq!(found.only().unwrap().1.chars().count(), MAX_NAME_CHARS);
     }
 
     #[test]

@@ -6,13 +6,15 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::super::ConnectorError;
 use super::super::http::{Body, Call, Purpose};
+use super::super::{ConnectorError, text};
 use super::answer::{Pointer, plain};
 use super::template::{Text, Tree, Values, holds};
 
 /// Longer texts are no ids.
-const MAX_ID_CHARS: usize = 128;
+pub(super) const MAX_ID_CHARS: usize = 128;
+/// So much of what is refused stands in the message.
+const SHOWN_CHARS: usize = 60;
 
 /// An id of the product, as it stands in a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +27,10 @@ impl Id {
         let fits = id.chars().all(legal)
             && id.chars().count() <= MAX_ID_CHARS
             && id.starts_with(|c: char| c.is_ascii_alphanumeric());
-        fits.then(|| Self(id.to_owned()))
-            .ok_or_else(|| ConnectorError::Rejected(format!("{id:?} is no id of a work item")))
+        fits.then(|| Self(id.to_owned())).ok_or_else(|| {
+            let shown = text::line(id, SHOWN_CHARS);
+            ConnectorError::Rejected(format!("{shown:?} is no id of a work item"))
+        })
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -88,8 +92,8 @@ impl Request {
             return Err("a part of the path is none".to_owned());
         }
         let path: Vec<String> = path.iter().map(plain).collect();
-        if let Some(wrong) = path.iter().find(|part| matches!(part.as_str(), "" | "." | "..")) {
-            return Err(format!("{wrong:?} cannot be a part of the path"));
+        if let Some(wrong) = path.iter().find(|part| !is_part_of_a_path(part)) {
+            return Err(format!("{:?} cannot be a part of the path", text::line(wrong, SHOWN_CHARS)));
         }
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(&path);
@@ -145,6 +149,12 @@ impl Content {
             }
         }
     }
+}
+
+/// Whether a text stands in a path as one part of it. Addresses lose tabs and line breaks, so what has some could become
+/// one that leads elsewhere.
+pub(super) fn is_part_of_a_path(text: &str) -> bool {
+    !matches!(text, "" | "." | "..") && !text.contains(char::is_control)
 }
 
 /// The object at a place, made with all that lead to it where they are missing.
@@ -218,7 +228,9 @@ mod tests {
         let request = request(&["tickets", "{{ id }}"], None);
         let url = |id: &str| call(&request, json!({"id": id, "key": ""}), &[]).map(|call| call.unwrap().url);
         assert_eq!(url("a/../b?c#d").unwrap().path(), "/app/tickets/a%2F..%2Fb%3Fc%23d");
-        assert!(url("..").is_err() && url("").is_err());
+        for elsewhere in ["..", ".", "", ".\t.", "\t.\t", ".\r.", ".\n./x", "\u{0}"] {
+            assert!(url(elsewhere).is_err(), "{elsewhere:?}");
+        }
         assert!(call(&request, json!({"id": null, "key": ""}), &[]).is_err());
     }
 
@@ -260,6 +272,8 @@ mod tests {
         for id in ["", ".", "..", "../x", "a/b", "a?b", "a b", "ä", &"x".repeat(129)] {
             assert!(Id::parse(id).is_err(), "{id:?}");
         }
+        let endless = Id::parse(&"x".repeat(1_000_000)).unwrap_err().to_string();
+        assert!(endless.len() < 200, "{}", endless.len());
         for id in ["42", "INC-7_a.b", "9f8e"] {
             assert_eq!(Id::parse(id).unwrap().as_str(), id);
         }

@@ -164,6 +164,26 @@ async fn a_product_that_drops_the_key_or_cannot_be_asked_makes_the_work_item_all
 }
 
 #[tokio::test]
+async fn a_value_that_would_lead_elsewhere_is_not_asked_for() {
+    let (server, mut connector) = product().await;
+    let request = r#"
+        request = { method = "GET", path = "cis/{{ value }}", item = "" }
+        id = "/id"
+        name = "/name"
+        value = "/name"
+    "#;
+    let text =
+        format!("base_url = \"{}\"\nauth.bearer.value = \"x\"\n{FILE}\n[ci.name]{request}", server.uri());
+    let settings: HttpApiSettings = shared::settings::load(&text, None).unwrap();
+    connector.interface = settings.check("t").unwrap().0;
+    for name in [".\t.", "\t.\t", ".\n./x", "..", "."] {
+        let found = connector.find_cis(CiWay::Name, &CiCandidate::Name(name.to_owned())).await;
+        assert_eq!(found, Ok(CiHits::new()), "{name:?}");
+    }
+    assert!(server.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn fields_without_a_place_are_found_before_the_first_ticket() {
     let (server, connector) = product().await;
     let presets = |field: &str| Presets {
