@@ -81,7 +81,7 @@ impl HttpApi {
     ) -> Result<Value, ConnectorError> {
         let call = self.call(purpose, request, values, &BTreeMap::new())?;
         let answer = self.send(act, &call).await?;
-        part(request, &answer).map_err(|reason| purpose.unanswered(reason))
+        part(request, answer).map_err(|reason| purpose.unanswered(reason))
     }
 
     /// Every work item with the key, oldest first.
@@ -148,7 +148,7 @@ impl HttpApi {
             let answer = self.send(&act, call).await.map_err(|error| since(accepted, error))?;
             accepted += 1;
             if request.item.is_some() {
-                let item = part(request, &answer).and_then(|item| self.interface.shape.item(&item));
+                let item = part(request, answer).and_then(|item| self.interface.shape.item(&item));
                 seen = Some(item.map_err(ConnectorError::Ambiguous)?);
             }
         }
@@ -255,8 +255,9 @@ impl Connector for HttpApi {
         let (request, call) = self.creation(draft)?;
         let act = self.http.act();
         let answer = self.send(&act, &call).await?;
-        let made = part(request, &answer).map_err(ConnectorError::Ambiguous)?;
-        let item = self.interface.shape.item(&made).map_err(ConnectorError::Ambiguous)?;
+        // Nothing of the answer, which can be large, is held while the key is looked for.
+        let item = part(request, answer).and_then(|made| self.interface.shape.item(&made));
+        let item = item.map_err(ConnectorError::Ambiguous)?;
         self.check_key(&act, &item, &draft.correlation_id).await;
         Ok(item)
     }
@@ -296,10 +297,10 @@ impl Connector for HttpApi {
     }
 }
 
-/// The part of an answer that the request points to.
-fn part(request: &Request, answer: &Value) -> Result<Value, String> {
-    let Some(at) = &request.item else { return Ok(answer.clone()) };
-    at.of(answer).cloned().ok_or_else(|| format!("the answer has nothing at {:?}", at.as_str()))
+/// The part of an answer that the request points to, without a copy of it.
+fn part(request: &Request, answer: Value) -> Result<Value, String> {
+    let Some(at) = &request.item else { return Ok(answer) };
+    at.taken_from(answer).ok_or_else(|| format!("the answer has nothing at {:?}", at.as_str()))
 }
 
 fn records(list: Value) -> Result<Vec<Value>, String> {

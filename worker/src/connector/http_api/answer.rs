@@ -52,6 +52,11 @@ impl Pointer {
         value.pointer(&self.0)
     }
 
+    /// The rest is dropped.
+    pub(super) fn taken_from(&self, mut value: Value) -> Option<Value> {
+        value.pointer_mut(&self.0).map(Value::take)
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
@@ -283,6 +288,14 @@ mod tests {
         }
         assert!(shape().has(&value(""), "b") && !shape().has(&value(""), "c"));
         assert!(shape().has(&json!({"tags": "a"}), "a") && !shape().has(&json!({"tags": "ab"}), "a"));
+    }
+
+    #[test]
+    fn a_part_is_taken_from_where_it_stands() {
+        let answer = || json!({"data": [{"id": 7}]});
+        assert_eq!(at("/data/0").taken_from(answer()), Some(json!({"id": 7})));
+        assert_eq!(at("").taken_from(answer()), Some(answer()));
+        assert_eq!(at("/data/1").taken_from(answer()), None);
     }
 
     #[test]
