@@ -10,7 +10,8 @@ use moka::Expiry;
 use moka::future::Cache;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use shared::settings::SettingsError;
 use url::Url;
 
@@ -174,6 +175,7 @@ struct Token {
 struct Grant {
     access_token: SecretString,
     /// Seconds.
+    #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
 }
 
@@ -256,6 +258,17 @@ impl ClientCredentials {
     }
 }
 
+/// Seconds as products write them: as a number, whole or not, or as text. Anything else counts as unstated, for the
+/// token is good all the same.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let seconds = match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(|life| life.as_secs()))
+}
+
 fn explain(body: &[u8]) -> Option<String> {
     let refusal: Refusal = serde_json::from_slice(body).ok()?;
     Some(match refusal.error_description {
@@ -303,6 +316,28 @@ mod tests {
             assert_eq!(usable_for(Some(Duration::from_secs(life))).as_secs(), usable, "{life}");
         }
         assert_eq!(usable_for(None), Duration::from_secs(240));
+    }
+
+    #[test]
+    fn a_life_is_read_however_it_is_written_and_a_token_is_good_without_one() {
+        for (written, seconds) in [
+            ("3599", Some(3599)),
+            ("3600.0", Some(3600)),
+            ("\"3599\"", Some(3599)),
+            ("\" 60 \"", Some(60)),
+            ("-1", None),
+            ("1e300", None),
+            ("\"NaN\"", None),
+            ("\"soon\"", None),
+            ("null", None),
+            ("{}", None),
+        ] {
+            let answer = format!(r#"{{"access_token": "t", "expires_in": {written}}}"#);
+            let grant: Grant = serde_json::from_str(&answer).unwrap();
+            assert_eq!(grant.expires_in, seconds, "{written}");
+        }
+        let grant: Grant = serde_json::from_str(r#"{"access_token": "t"}"#).unwrap();
+        assert_eq!(grant.expires_in, None);
     }
 
     #[test]
