@@ -180,6 +180,9 @@ impl CiWay {
     }
 }
 
+/// So many of the items that fit are named to the operator.
+const MAX_IDS_NAMED: usize = 10;
+
 /// What one look-up found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CiHits {
@@ -225,11 +228,15 @@ impl CiHits {
     /// Why it is not certain which one fits, in words for the operator.
     #[must_use]
     pub fn doubt(&self) -> String {
-        let ids: Vec<&str> = self.items.keys().map(String::as_str).collect();
-        match &self.unseen {
-            Some(why) => format!("may fit several items: {why}"),
-            None => format!("fits several items: {}", ids.join(", ")),
+        if let Some(why) = &self.unseen {
+            return format!("may fit several items: {why}");
         }
+        let ids: Vec<&str> = self.items.keys().take(MAX_IDS_NAMED).map(String::as_str).collect();
+        let more = match self.items.len().saturating_sub(ids.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("fits several items: {}{more}", ids.join(", "))
     }
 }
 

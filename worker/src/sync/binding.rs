@@ -205,6 +205,13 @@ mod tests {
     }
 
     #[test]
+    fn of_very_many_items_a_few_are_named() {
+        let ids = (10..40).map(|id: u8| (id.to_string(), String::new()));
+        let doubt = ids.collect::<CiHits>().doubt();
+        assert_eq!(doubt, "fits several items: 10, 11, 12, 13, 14, 15, 16, 17, 18, 19 and 20 more");
+    }
+
+    #[test]
     fn a_way_that_is_refused_is_reported_only_when_nothing_else_helps() {
         assert_eq!(found(&[refused(), Ok(vec!["2"])], None).unwrap(), item("2"));
         assert_eq!(found(&[refused()], None), Err(ConnectorError::Rejected("no".to_owned())));
