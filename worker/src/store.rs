@@ -142,10 +142,19 @@ fn session_limit(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
+/// Characters that are kept of why something failed.
+const MAX_DETAIL_CHARS: usize = 500;
+
 /// A text as Postgres can hold it: without NUL.
 #[must_use]
 pub fn storable(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+/// Why something failed, as the ledger keeps it for people: a product's own words can be endless.
+#[must_use]
+pub fn detail(text: &str) -> String {
+    storable(text.chars().take(MAX_DETAIL_CHARS).collect())
 }
 
 /// Applies the migrations, each under the limits that it sets itself: to build an index may take long. Only reaching
@@ -164,6 +173,12 @@ pub async fn migrate(database: &Database) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_something_failed_is_kept_short_and_without_nul() {
+        assert_eq!(detail(&"ä".repeat(MAX_DETAIL_CHARS + 1)), "ä".repeat(MAX_DETAIL_CHARS));
+        assert_eq!(detail("a\0b"), "a\u{fffd}b");
+    }
 
     #[test]
     fn a_limit_of_a_session_is_one_that_postgres_takes() {

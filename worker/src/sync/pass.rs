@@ -19,17 +19,14 @@ use crate::policy::people::People;
 use crate::policy::{AlreadyResolved, Policies, Route};
 use crate::reconcile::ticket::Wants;
 use crate::store::claims::{Ci, Claim, Item};
+use crate::store::detail;
 use crate::store::outcomes::Attempt;
-use crate::store::storable;
 
 mod ci;
 mod texts;
 mod writing;
 
 use writing::Writing;
-
-/// Characters of a detail that are kept of a call.
-const MAX_DETAIL_CHARS: usize = 500;
 
 /// What passes over the tickets of one target have in common.
 pub struct Pass {
@@ -366,7 +363,7 @@ impl Progress<'_> {
             duration_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
             action,
             outcome,
-            detail: error.map(|error| storable(error.to_string().chars().take(MAX_DETAIL_CHARS).collect())),
+            detail: error.map(|error| detail(&error.to_string())),
         });
     }
 }

@@ -118,6 +118,20 @@ pub enum Settlement {
     Replace(Deed),
 }
 
+impl Settlement {
+    /// Its name in metrics and in the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::NotNeeded => "not_needed",
+            Self::Closed => "closed",
+            Self::Left(_) => "left",
+            Self::Replace(_) => "replaced",
+        }
+    }
+}
+
 /// How people, or the ITSM itself, have ended a work item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {

@@ -17,7 +17,7 @@ use crate::metrics::SyncMetrics;
 use crate::reconcile::ticket::RESOLVED_BEFORE_TICKET;
 use crate::store::claims::{Ci, Claim};
 use crate::store::outcomes::{self, Attempt, Outcome};
-use crate::store::{Failure, Ledger, failure, storable, targets, tickets};
+use crate::store::{Failure, Ledger, detail, failure, storable, targets, tickets};
 
 /// Outcomes that go into one transaction.
 const MAX_BATCH: usize = 256;
@@ -367,7 +367,7 @@ fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
         told_through: claim.item.as_ref().map(|item| item.told_through),
         ci_id: ci_id.map(storable),
         ci_name: ci_name.map(storable),
-        ci_missing: ci_missing.map(storable),
+        ci_missing: ci_missing.as_deref().map(detail),
         create_unsure: done.create_unsure,
         write_unsure: match &done.ending {
             Ending::Settled(_) => false,
@@ -388,19 +388,7 @@ fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
             Some(Verdict::Park) | None => None,
         },
         park: verdict == Some(Verdict::Park),
-        error: error.map(storable),
+        error: error.as_deref().map(detail),
         settled_reason: done.settled_reason(),
-    }
-}
-
-impl Settlement {
-    fn name(self) -> &'static str {
-        match self {
-            Self::InSync => "in_sync",
-            Self::NotNeeded => "not_needed",
-            Self::Closed => "closed",
-            Self::Left(_) => "left",
-            Self::Replace(_) => "replaced",
-        }
     }
 }
