@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
 use serde_json::{Value, json};
 use shared::settings::SettingsError;
 use url::Url;
@@ -16,6 +19,13 @@ use super::settings::{
     AnswerSettings, AuthSettings, CiLookUpSettings, HttpApiSettings, ItemSettings, RequestSettings,
 };
 use super::template::{Text, Tree, Values, names};
+use texts::pointer;
+
+mod texts;
+
+/// What says where a request ends, where it goes and how long its connection lives is the client's to say.
+const OF_THE_CLIENT: [HeaderName; 7] =
+    [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE];
 
 /// Checked settings: nothing in them needs a second look.
 #[derive(Debug)]
@@ -259,6 +269,7 @@ impl RequestSettings {
     /// The request, tried with values like those that it will get.
     fn check(self, name: &str, samples: &[Value]) -> Result<Request, SettingsError> {
         let invalid = |what: String| SettingsError::Invalid(format!("{name}{what}"));
+        self.check_texts().map_err(|reason| invalid(format!(": {reason}")))?;
         let method = match self.method.as_str() {
             "GET" => Method::GET,
             "POST" => Method::POST,
@@ -334,12 +345,6 @@ impl CiLookUpSettings {
     }
 }
 
-fn pointer(key: &str, text: &str) -> Result<Pointer, SettingsError> {
-    Pointer::parse(text).ok_or_else(|| {
-        SettingsError::Invalid(format!("{key}: {text:?} is no JSON pointer, which begins with / or is empty"))
-    })
-}
-
 fn headers(key: &str, given: &BTreeMap<String, String>) -> Result<HeaderMap, SettingsError> {
     let mut headers = HeaderMap::new();
     for (name, value) in given {
@@ -351,8 +356,13 @@ fn headers(key: &str, given: &BTreeMap<String, String>) -> Result<HeaderMap, Set
 }
 
 fn header_name(key: &str, name: &str) -> Result<HeaderName, SettingsError> {
-    name.parse()
-        .map_err(|_| SettingsError::Invalid(format!("{key}: {name:?} cannot be the name of a header")))
+    let parsed: HeaderName = name
+        .parse()
+        .map_err(|_| SettingsError::Invalid(format!("{key}: {name:?} cannot be the name of a header")))?;
+    if OF_THE_CLIENT.contains(&parsed) {
+        return Err(SettingsError::Invalid(format!("{key}: the client itself sets {parsed}: remove it")));
+    }
+    Ok(parsed)
 }
 
 #[cfg(test)]

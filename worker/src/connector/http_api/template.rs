@@ -8,8 +8,12 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, escape_formatt
 use serde_json::{Map, Value};
 use shared::causes::told;
 
+use super::super::text;
+
 /// Instructions that one text may take.
 const FUEL: u64 = 100_000;
+/// So much of a text stands in a message about it.
+const SHOWN_CHARS: usize = 200;
 /// Filters that leave a value all of the text that it stands in.
 const LETTER_CASE: [&str; 2] = ["lower", "upper"];
 
@@ -78,7 +82,7 @@ impl Text {
                     .and_then(|expression| expression.eval(Serde(values)))
                     .map_err(|error| wrong(text, &error))?;
                 if value.is_undefined() {
-                    return Err(format!("{text:?}: there is no such value"));
+                    return Err(unknown(text));
                 }
                 serde_json::to_value(value).map_err(|error| wrong(text, &error))
             }
@@ -156,7 +160,7 @@ impl Tree {
 pub(super) fn holds(condition: &str, values: &Values) -> Result<bool, String> {
     let held = JINJA.compile_expression(condition).and_then(|expression| expression.eval(Serde(values)));
     match held {
-        Ok(value) if value.is_undefined() => Err(format!("{condition:?}: there is no such value")),
+        Ok(value) if value.is_undefined() => Err(unknown(condition)),
         Ok(value) => Ok(value.is_true()),
         Err(error) => Err(wrong(condition, &error)),
     }
@@ -174,7 +178,11 @@ fn lacks_a_value(error: &Error) -> bool {
 
 /// What is wrong with a text, and the text.
 fn wrong(text: &str, error: &(dyn std::error::Error + 'static)) -> String {
-    format!("{text:?}: {}", told(error))
+    format!("{:?}: {}", text::line(text, SHOWN_CHARS), told(error))
+}
+
+fn unknown(text: &str) -> String {
+    format!("{:?}: there is no such value", text::line(text, SHOWN_CHARS))
 }
 
 /// Text for a field that the product shows as HTML.
@@ -238,6 +246,8 @@ mod tests {
             let error = Text::parse(text).render(&values(json!({"summary": "s"}))).unwrap_err();
             assert!(error.contains("summ"), "{error}");
         }
+        let endless = Text::parse(&format!("{}{{{{ summry }}}}", "x".repeat(10_000)));
+        assert!(endless.render(&Values::new()).unwrap_err().len() < 400);
         for condition in ["nothing_of_this_name", "not nothing_of_this_name", "a b"] {
             assert!(holds(condition, &Values::new()).is_err(), "{condition}");
         }

@@ -121,6 +121,70 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn headers_that_frame_a_request_are_refused() {
+    for name in ["Content-Length", "transfer-encoding", "Host", "Connection", "TE", "Upgrade", "Expect"] {
+        let error = with("Accept =", &format!("{name} =")).unwrap_err();
+        assert!(error.contains("t.http_api.headers: the client itself sets"), "{error}");
+        let auth = format!("auth.header = {{ name = \"{name}\", value = \"x\" }}");
+        let error = with("auth.bearer.value = \"hush\"", &auth).unwrap_err();
+        assert!(error.contains("t.http_api.auth.header.name: the client itself sets"), "{error}");
+    }
+}
+
+#[test]
+fn json_in_which_words_of_an_alert_could_become_fields_is_refused() {
+    let note = |text: &str| with("{ text = \"{{ note }}\" }", &format!("{{ text = '{text}' }}")).map(drop);
+    for text in [
+        r#"{"text": "{{ note }}"}"#,
+        r#" [{"text": "{{ note | upper }}"}]"#,
+        r#"["{{ note }}"]"#,
+        r#"{"text": "{% if ci %}{{ note }}{% endif %}"}"#,
+    ] {
+        let error = note(text).unwrap_err();
+        assert!(error.contains("t.http_api.note[0]") && error.contains("write it as a table"), "{error}");
+    }
+    for text in
+        ["[Azure] {{ note }}", "{{ note }}", r#"{"text": {{ note | tojson }} }"#, r#"{"id": "{{ id }}"}"#]
+    {
+        assert_eq!(note(text), Ok(()), "{text}");
+    }
+    let search = with("\"name eq '{{ value }}'\"", "'{\"name\": \"{{ value }}\"}'").unwrap_err();
+    assert!(search.contains("t.http_api.ci.name.request"), "{search}");
+}
+
+#[test]
+fn what_would_exhaust_the_stack_is_refused() {
+    for piece in ["not ", "-", "(", "[", "a.", "a|lower|", "1+", "a if ", "a and ", "not(", "a[", "a~", "a=="]
+    {
+        let when = |text: &str| {
+            let text = format!("when = \"{text}a\"\njson = {{ text");
+            with("json = { text", &text).map(drop)
+        };
+        let summary = |text: &str| with("{{ summary }}", &format!("{{{{ {text}a }}}}")).map(drop);
+        // These are read, whatever comes of it, and the program lives.
+        for most in [piece.repeat(50), piece.repeat(120), piece.repeat(250)] {
+            drop((when(&most), summary(&most)));
+        }
+        for (times, expected) in [(300, "signs that can be operators"), (100_000, "longer than 16384 bytes")]
+        {
+            for error in [when(&piece.repeat(times)).unwrap_err(), summary(&piece.repeat(times)).unwrap_err()]
+            {
+                assert!(error.contains(expected) && error.len() < 600, "{error}");
+            }
+        }
+    }
+    let deep = with("json = { text", &format!("fields_at = \"{}\"\njson = {{ text", "/a".repeat(65)));
+    assert!(deep.unwrap_err().contains("t.http_api.note[0].fields_at: \"/a/a"));
+    assert!(with("json = { text", &format!("fields_at = \"{}\"\njson = {{ text", "/a".repeat(64))).is_ok());
+}
+
+#[test]
+fn a_path_has_no_tabs_and_line_breaks() {
+    let error = with("/api/tickets/{{ id }}/notes", "/api/.\\t./{{ id }}/notes").unwrap_err();
+    assert!(error.contains("t.http_api.note[0]: ") && error.contains("part of the path"), "{error}");
+}
+
+#[test]
 fn what_would_park_only_some_tickets_is_found_before_the_first() {
     for level in ["urgency", "impact"] {
         let table = |levels: &str| format!("\"{{{{ [{levels}][{level}] }}}}\"");
