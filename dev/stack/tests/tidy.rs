@@ -175,8 +175,9 @@ fn sources(places: &[&str]) -> Vec<Source> {
 }
 
 /// Tests at the end of a file may do what the file itself may not.
+/// Tests may name anything, beside the code or in a file of their own.
 fn assert_absent(sources: &[Source], words: &[&str]) {
-    for Source { path, text } in sources {
+    for Source { path, text } in sources.iter().filter(|source| !source.path.ends_with("tests.rs")) {
         let product = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         for (number, line) in
             product.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
