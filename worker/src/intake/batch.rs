@@ -1,6 +1,7 @@
 //! One batch of readings, one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +11,9 @@ use uuid::Uuid;
 
 use super::reading::{Reading, group, needs_ticket, view};
 use crate::metrics::IntakeMetrics;
+use crate::policy::Route;
 use crate::policy::rules::{Choice, Dropped, Policy};
+use crate::policy::view::AlertView;
 use crate::reconcile::alert::AlertState;
 use crate::reconcile::ticket::{Decision, Members, RESOLVED_BEFORE_TICKET, Wants, decide, first};
 use crate::store::alerts::{self, Heard, Identity};
@@ -55,12 +58,10 @@ pub async fn reconcile(
     let mut dropped = BTreeMap::new();
     if !changed.is_empty() {
         alerts::update(connection, &changed).await?;
-        let verdicts = judge(policy, &heard, &changed, metrics)?;
-        give_tickets(connection, &changed, &verdicts).await?;
+        let verdicts = judge(policy, &heard, &changed)?;
+        give_tickets(connection, &changed, &verdicts, metrics).await?;
         update_tickets(connection, policy, &changed, &verdicts).await?;
-        for rule in
-            verdicts.iter().filter_map(|verdict| verdict.dropped.as_ref()).map(|dropped| &dropped.rule)
-        {
+        for Dropped { rule, .. } in verdicts.values().filter_map(|verdict| verdict.dropped.as_ref()) {
             let count: &mut u64 = dropped.entry(rule.clone()).or_default();
             *count = count.saturating_add(1);
         }
@@ -121,9 +122,11 @@ impl<'a> Batch<'a> {
 
 /// What the policy has for a changed alert.
 struct Judged {
-    alert: AlertKey,
-    /// A ticket of each of these; none for an alert that needs no new one.
-    wanted: Vec<Wanted>,
+    view: AlertView,
+    tenant_id: Uuid,
+    state: AlertState,
+    /// Each gives the alert a ticket in each of its targets; none where it needs no ticket.
+    routes: Vec<Arc<Route>>,
     dropped: Option<Dropped>,
 }
 
@@ -132,42 +135,55 @@ fn judge(
     policy: &Policy,
     heard: &Batch<'_>,
     changed: &[(AlertKey, AlertState)],
-    metrics: &IntakeMetrics,
-) -> Result<Vec<Judged>, BatchError> {
-    let mut verdicts = Vec::new();
+) -> Result<BTreeMap<AlertKey, Judged>, BatchError> {
+    let mut verdicts = BTreeMap::new();
     for (alert, state) in changed.iter().filter(|(_, state)| state.firing() || policy.records_resolved()) {
         let Some(reading) = heard.shown(*alert, state) else { continue };
         let view = view(reading)?;
-        let Choice { routes, dropped } = policy.choose(&view);
-        let mut wanted = Vec::new();
-        for route in routes.iter().filter(|route| needs_ticket(route, state)) {
-            let group = group(route, reading.identity.tenant_id, &view);
-            if let Some(failure) = &group.fallback {
-                metrics.template_failed(failure);
-            }
-            wanted.extend(route.targets.iter().map(|target| Wanted {
-                alert: *alert,
-                target: target.clone(),
-                route: route.name.clone(),
-                correlation_key: group.correlation_key(target),
-                wait: route.open_after,
-                ticket: first(*alert, state),
-            }));
-        }
-        verdicts.push(Judged { alert: *alert, wanted, dropped: dropped.filter(|_| routes.is_empty()) });
+        let Choice { mut routes, dropped } = policy.choose(&view);
+        let dropped = dropped.filter(|_| routes.is_empty());
+        routes.retain(|route| needs_ticket(route, state));
+        let tenant_id = reading.identity.tenant_id;
+        verdicts.insert(*alert, Judged { view, tenant_id, state: *state, routes, dropped });
     }
     Ok(verdicts)
 }
 
 impl Judged {
-    /// The tickets that the alert has not yet. One that another rule made, before the rules changed, serves its target on.
-    fn unserved<'a>(&'a self, served: &'a BTreeSet<Serving>) -> impl Iterator<Item = &'a Wanted> {
-        let is_by_the_rules = |route: &str| self.wanted.iter().any(|wanted| wanted.route == route);
-        self.wanted.iter().filter(move |wanted| {
-            let mut in_target =
-                served.iter().filter(|one| one.alert == wanted.alert && one.target == wanted.target);
-            !in_target.any(|one| one.route == wanted.route || !is_by_the_rules(&one.route))
+    /// The targets in which the alert has no ticket by a route yet. One that another rule made, before the rules changed,
+    /// serves its target on.
+    fn unserved<'a>(
+        &'a self,
+        alert: AlertKey,
+        served: &'a BTreeSet<Serving>,
+    ) -> impl Iterator<Item = (&'a Route, &'a String)> {
+        let is_by_the_rules = |name: &str| self.routes.iter().any(|route| route.name == name);
+        let pairs =
+            self.routes.iter().flat_map(|route| route.targets.iter().map(move |target| (&**route, target)));
+        pairs.filter(move |(route, target)| {
+            let mut in_target = served.iter().filter(|one| one.alert == alert && one.target == **target);
+            !in_target.any(|one| one.route == route.name || !is_by_the_rules(&one.route))
         })
+    }
+
+    /// The tickets that the alert has not yet.
+    fn wanted(&self, alert: AlertKey, served: &BTreeSet<Serving>, metrics: &IntakeMetrics) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        for (route, target) in self.unserved(alert, served) {
+            let group = group(route, self.tenant_id, &self.view);
+            if let Some(failure) = &group.fallback {
+                metrics.template_failed(failure);
+            }
+            wanted.push(Wanted {
+                alert,
+                target: target.clone(),
+                route: route.name.clone(),
+                correlation_key: group.correlation_key(target),
+                wait: route.open_after,
+                ticket: first(alert, &self.state),
+            });
+        }
+        wanted
     }
 }
 
@@ -175,21 +191,20 @@ impl Judged {
 async fn give_tickets(
     connection: &mut PgConnection,
     changed: &[(AlertKey, AlertState)],
-    verdicts: &[Judged],
+    verdicts: &BTreeMap<AlertKey, Judged>,
+    metrics: &IntakeMetrics,
 ) -> Result<(), BatchError> {
     let keys: Vec<AlertKey> = changed.iter().map(|(alert, _)| *alert).collect();
     let served = tickets::served(connection, &keys).await?;
     let has_any = |alert: &AlertKey| served.iter().any(|serving| serving.alert == *alert);
-    let wants_any: BTreeSet<AlertKey> =
-        verdicts.iter().filter(|verdict| !verdict.wanted.is_empty()).map(|verdict| verdict.alert).collect();
     let (mut reasons, mut over): (BTreeMap<String, Vec<AlertKey>>, _) = (BTreeMap::new(), Vec::new());
-    for (alert, _) in changed.iter().filter(|(alert, _)| !has_any(alert) && !wants_any.contains(alert)) {
-        let dropped = verdicts.iter().find(|verdict| verdict.alert == *alert);
-        match dropped.and_then(|verdict| verdict.dropped.as_ref()) {
-            Some(Dropped { rule, reason }) => {
+    for (alert, _) in changed.iter().filter(|(alert, _)| !has_any(alert)) {
+        match verdicts.get(alert) {
+            Some(Judged { dropped: Some(Dropped { rule, reason }), .. }) => {
                 reasons.entry(format!("dropped by the rule {rule}: {reason}")).or_default().push(*alert);
             }
-            None => over.push(*alert),
+            Some(Judged { routes, .. }) if !routes.is_empty() => {}
+            Some(_) | None => over.push(*alert),
         }
     }
     for (reason, alerts) in &reasons {
@@ -199,7 +214,7 @@ async fn give_tickets(
         alerts::explain_no_ticket_once(connection, &over, RESOLVED_BEFORE_TICKET).await?;
     }
     let wanted: Vec<Wanted> =
-        verdicts.iter().flat_map(|verdict| verdict.unserved(&served)).cloned().collect();
+        verdicts.iter().flat_map(|(alert, judged)| judged.wanted(*alert, &served, metrics)).collect();
     if wanted.is_empty() {
         return Ok(());
     }
@@ -219,7 +234,7 @@ async fn update_tickets(
     connection: &mut PgConnection,
     policy: &Policy,
     changed: &[(AlertKey, AlertState)],
-    verdicts: &[Judged],
+    verdicts: &BTreeMap<AlertKey, Judged>,
 ) -> Result<(), BatchError> {
     let keys: Vec<AlertKey> = changed.iter().map(|(alert, _)| *alert).collect();
     let stored = tickets::lock_of(connection, &keys).await?;
@@ -228,8 +243,10 @@ async fn update_tickets(
         changed.iter().filter(|(_, state)| state.firing()).map(|(alert, _)| *alert).collect();
     if !firing.is_empty() {
         let served = tickets::served(connection, &firing).await?;
-        let mut of_firing = verdicts.iter().filter(|verdict| firing.contains(&verdict.alert));
-        if of_firing.any(|verdict| verdict.unserved(&served).next().is_some()) {
+        let is_served = |alert: &AlertKey| {
+            verdicts.get(alert).is_none_or(|judged| judged.unserved(*alert, &served).next().is_none())
+        };
+        if !firing.iter().all(is_served) {
             return Err(BatchError::Raced);
         }
     }
