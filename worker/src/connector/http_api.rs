@@ -34,6 +34,9 @@ mod request;
 mod settings;
 mod template;
 
+/// States in which nobody works on a work item any more.
+const OVER: [WorkItemState; 2] = [WorkItemState::Resolved, WorkItemState::Closed];
+
 /// One described product and the user that we are there.
 pub struct HttpApi {
     http: HttpClient,
@@ -169,8 +172,8 @@ impl HttpApi {
         )))
     }
 
-    /// Whether new work items keep their key, as the first ones show: in the answer, or read back. Without its key one is
-    /// ours all the same: the ledger knows its id.
+    /// Whether new work items keep their id and their key, as the first ones show that are read back. Without its key one
+    /// is ours all the same: the ledger knows its id.
     async fn check_key(&self, act: &Act<'_>, item: &WorkItem, key: &str) {
         if self.keeps_the_key.load(Ordering::Relaxed) {
             return;
@@ -222,6 +225,19 @@ impl HttpApi {
         Ok((request, call))
     }
 
+    /// Writes a change by its requests.
+    async fn write(
+        &self,
+        requests: &[Request],
+        id: &str,
+        change: &Change,
+        wanted: &[WorkItemState],
+    ) -> Result<(), ConnectorError> {
+        let id = Id::parse(id)?;
+        let (values, fields) = (self.changed(&id, change), self.fields(&change.fields));
+        self.change(requests, &id, &values, &fields, wanted).await
+    }
+
     fn changed(&self, id: &Id, change: &Change) -> Values {
         values(json!({"id": id.as_str(), "note": self.prose(&change.note), "ci": change.ci}))
     }
@@ -263,22 +279,15 @@ impl Connector for HttpApi {
     }
 
     async fn note(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
-        let id = Id::parse(id)?;
-        let (values, fields) = (self.changed(&id, change), self.fields(&change.fields));
-        self.change(&self.interface.note, &id, &values, &fields, &[]).await
+        self.write(&self.interface.note, id, change, &[]).await
     }
 
     async fn resolve(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
-        let id = Id::parse(id)?;
-        let (values, fields) = (self.changed(&id, change), self.fields(&change.fields));
-        let over = [WorkItemState::Resolved, WorkItemState::Closed];
-        self.change(&self.interface.resolve, &id, &values, &fields, &over).await
+        self.write(&self.interface.resolve, id, change, &OVER).await
     }
 
     async fn reopen(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
-        let id = Id::parse(id)?;
-        let (values, fields) = (self.changed(&id, change), self.fields(&change.fields));
-        self.change(&self.interface.reopen, &id, &values, &fields, &[WorkItemState::Open]).await
+        self.write(&self.interface.reopen, id, change, &[WorkItemState::Open]).await
     }
 
     async fn close_double(&self, id: &str, original: &WorkItem) -> Result<(), ConnectorError> {
@@ -288,8 +297,7 @@ impl Connector for HttpApi {
             "original": {"id": original_id.as_str(), "number": original.number},
             "note": text::duplicate_of(original),
         }));
-        let over = [WorkItemState::Resolved, WorkItemState::Closed];
-        self.change(&self.interface.close_double, &id, &values, &BTreeMap::new(), &over).await
+        self.change(&self.interface.close_double, &id, &values, &BTreeMap::new(), &OVER).await
     }
 
     async fn find_cis(&self, way: CiWay, candidate: &CiCandidate) -> Result<CiHits, ConnectorError> {

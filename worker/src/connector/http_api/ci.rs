@@ -18,16 +18,14 @@ impl HttpApi {
         way: CiWay,
         candidate: &CiCandidate,
     ) -> Result<CiHits, ConnectorError> {
-        let interface = &self.interface;
-        let (look_up, value) = match (way, candidate) {
-            (CiWay::ArmId, CiCandidate::ArmId(id)) => (&interface.arm_id, id),
-            (CiWay::Name, CiCandidate::Name(name)) => (&interface.name, name),
-            (CiWay::Tag, CiCandidate::ArmId(id)) => (&interface.tag, id),
+        let value = match (way, candidate) {
+            (CiWay::ArmId | CiWay::Tag, CiCandidate::ArmId(value))
+            | (CiWay::Name, CiCandidate::Name(value)) => value,
             (CiWay::ArmId | CiWay::Tag, CiCandidate::Name(_)) | (CiWay::Name, CiCandidate::ArmId(_)) => {
                 return Ok(CiHits::new());
             }
         };
-        let Some(look_up) = look_up else { return Ok(CiHits::new()) };
+        let Some(look_up) = self.interface.look_up(way) else { return Ok(CiHits::new()) };
         // No item is called so, and as a part of a path it would lead elsewhere.
         if !is_part_of_a_path(value) || (look_up.plain_values_only && !is_plain(value)) {
             return Ok(CiHits::new());

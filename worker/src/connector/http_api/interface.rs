@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use shared::settings::SettingsError;
 use url::Url;
 
+use super::super::CiWay;
 use super::super::http::{ClientCredentials, Credentials, Fixed, Purpose, Secret, base_url};
 use super::answer::{Pointer, Rule, Shape, Verdicts, plain};
 use super::request::{Content, Request};
@@ -118,6 +119,15 @@ impl HttpApiSettings {
 }
 
 impl Interface {
+    /// The look-up of a way, if it is described.
+    pub(super) fn look_up(&self, way: CiWay) -> Option<&CiLookUp> {
+        match way {
+            CiWay::ArmId => self.arm_id.as_ref(),
+            CiWay::Name => self.name.as_ref(),
+            CiWay::Tag => self.tag.as_ref(),
+        }
+    }
+
     /// Refuses what would be the same for every work item: it would be about another one, or never be found again.
     fn check_names(&self, name: &str) -> Result<(), SettingsError> {
         let draft = json!({

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Change, CiWay, ConnectorError, Draft, Finding, Presets, Verdict};
+use super::super::{Change, ConnectorError, Draft, Finding, Presets, Verdict};
 use super::HttpApi;
 use super::request::{Id, Request};
 
@@ -16,13 +16,8 @@ impl HttpApi {
             verdict: self.verdict(presets, &field),
             subject: format!("field {field:?} of the route"),
         });
-        let interface = &self.interface;
-        let described = |way: &CiWay| match way {
-            CiWay::ArmId => interface.arm_id.is_some(),
-            CiWay::Name => interface.name.is_some(),
-            CiWay::Tag => interface.tag.is_some(),
-        };
-        let unknown = presets.ways.iter().filter(|way| !described(way)).map(|way| Finding {
+        let unknown = presets.ways.iter().filter(|way| self.interface.look_up(**way).is_none());
+        let unknown = unknown.map(|way| Finding {
             subject: format!("strategy {:?}", way.name()),
             verdict: Verdict::Limited(format!(
                 "there is no section connector.http_api.ci.{}: describe it, or take it out of the target's \
