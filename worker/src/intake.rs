@@ -4,3 +4,4 @@
 pub mod batch;
 pub mod consumer;
 pub mod reading;
+pub mod storm;

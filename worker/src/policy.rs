@@ -9,15 +9,20 @@ use shared::settings::SettingsError;
 
 pub mod ci;
 pub mod correlate;
+pub mod damping;
 pub mod matching;
 pub mod people;
 pub mod rules;
 pub mod template;
 pub mod view;
 
+use damping::{FlappingSettings, StormSettings};
 use people::{People, PeopleSettings};
 use rules::Policy;
-use template::{Template, Templates};
+use template::{StormText, Template, Templates};
+
+use crate::reconcile::rate::Limit;
+use crate::reconcile::timing::Pace;
 
 /// The rules as they are now: they change while the worker runs.
 pub type Policies = tokio::sync::watch::Receiver<std::sync::Arc<Policy>>;
@@ -41,6 +46,8 @@ pub struct RouteSettings {
     #[serde(with = "shared::settings::duration")]
     pub resolve_after: Duration,
     pub already_resolved: AlreadyResolved,
+    pub storm: StormSettings,
+    pub flapping: FlappingSettings,
     pub people: PeopleSettings,
     pub bind: BindTexts,
     pub open: OpenTexts,
@@ -117,9 +124,10 @@ pub struct Route {
     /// At least one, none twice.
     pub targets: Vec<String>,
     pub reopen_window: Duration,
-    pub open_after: Duration,
-    pub resolve_after: Duration,
     pub already_resolved: AlreadyResolved,
+    /// New tickets in a target; one ticket takes the alerts over it.
+    pub storm: Option<Limit>,
+    pub pace: Pace,
     pub people: People,
     pub templates: Templates,
     severity: SeverityWeights,
@@ -149,9 +157,15 @@ impl Route {
             name: name.to_owned(),
             targets,
             reopen_window: raw.reopen_window,
-            open_after: raw.open_after,
-            resolve_after: raw.resolve_after,
             already_resolved: raw.already_resolved,
+            storm: raw.storm.limit()?,
+            pace: Pace {
+                open_after: raw.open_after,
+                resolve_after: raw.resolve_after,
+                flapping: raw.flapping.limit()?,
+                flapping_note_every: raw.flapping.note_every,
+                storm_note_every: raw.storm.note_every,
+            },
             people: People { closed: raw.people.closed, resolved: raw.people.resolved },
             templates,
             severity: raw.severity,
@@ -181,6 +195,10 @@ impl RouteSettings {
             (Template::Description, &self.open.description),
             (Template::StillFires, &self.people.note),
             (Template::Bound, &self.bind.note),
+            (Template::Flapping, &self.flapping.note),
+            (Template::Storm(StormText::Summary), &self.storm.summary),
+            (Template::Storm(StormText::Description), &self.storm.description),
+            (Template::Storm(StormText::Note), &self.storm.note),
         ];
         for (transition, note, fields) in [
             (template::Transition::Open, &self.open.note, &self.open.fields),

@@ -4,5 +4,7 @@
 //! [`ticket`] what the ledger wants of a ticket after everything known about its alerts.
 
 pub mod alert;
+pub mod rate;
 pub mod subject;
 pub mod ticket;
+pub mod timing;

@@ -14,9 +14,11 @@ pub mod alerts;
 pub mod claims;
 pub mod dead_letters;
 pub mod listing;
+pub mod locked;
 pub mod looks;
 pub mod outcomes;
 pub mod retention;
+pub mod storms;
 pub mod targets;
 pub mod tickets;
 

@@ -130,8 +130,8 @@ fn planned(route: &Route, target: &str, tenant: Uuid, view: &AlertView, transiti
     failures.extend(group.fallback.clone());
     let weight = route.weight(view.level);
     let (setting, wait) = match transition {
-        Transition::Resolve => ("resolve_after", route.resolve_after),
-        Transition::Open | Transition::Update | Transition::Reopen => ("open_after", route.open_after),
+        Transition::Resolve => ("resolve_after", route.pace.resolve_after),
+        Transition::Open | Transition::Update | Transition::Reopen => ("open_after", route.pace.open_after),
     };
     let length = SpanPrinter::new().unsigned_duration_to_string(&wait);
     Planned {

@@ -1,23 +1,27 @@
 //! One batch of readings, one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
-
 use jiff::Timestamp;
 use shared::alert::identity::AlertKey;
 use sqlx::{Connection, PgConnection};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use uuid::Uuid;
 
 use super::reading::{Reading, group, needs_ticket, view};
+use super::storm;
 use crate::metrics::IntakeMetrics;
 use crate::policy::Route;
 use crate::policy::rules::{Choice, Dropped, Policy};
 use crate::policy::view::AlertView;
 use crate::reconcile::alert::AlertState;
-use crate::reconcile::ticket::{Decision, Members, RESOLVED_BEFORE_TICKET, Wants, decide, first};
+use crate::reconcile::ticket::{Decision, Members, RESOLVED_BEFORE_TICKET, decide, first};
+use crate::reconcile::timing::{self, StandsFor};
 use crate::store::alerts::{self, Heard, Identity};
-use crate::store::tickets::{self, Serving, Stored, Wanted, Wish};
+use crate::store::locked::{self, Stored};
+use crate::store::tickets::{self, Serving, Wanted, Wish};
+
+/// Of the title by which an alert is listed among those of a storm.
+const MAX_TITLE_CHARS: usize = 200;
 
 /// Why a batch was not committed. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +63,12 @@ pub async fn reconcile(
     if !changed.is_empty() {
         alerts::update(connection, &changed).await?;
         let verdicts = judge(policy, &heard, &changed)?;
-        give_tickets(connection, &changed, &verdicts, metrics).await?;
-        update_tickets(connection, policy, &changed, &verdicts).await?;
+        give_tickets(connection, policy, &changed, &verdicts, metrics).await?;
+        // Where a ticket ends because its alert has fired again too late, the alert needs another one.
+        if let Ended::Some = update_tickets(connection, policy, &changed, &verdicts).await? {
+            give_tickets(connection, policy, &changed, &verdicts, metrics).await?;
+            update_tickets(connection, policy, &changed, &verdicts).await?;
+        }
         for Dropped { rule, .. } in verdicts.values().filter_map(|verdict| verdict.dropped.as_ref()) {
             let count: &mut u64 = dropped.entry(rule.clone()).or_default();
             *count = count.saturating_add(1);
@@ -176,10 +184,13 @@ impl Judged {
             }
             wanted.push(Wanted {
                 alert,
+                tenant_id: self.tenant_id,
                 target: target.clone(),
                 route: route.name.clone(),
                 correlation_key: group.correlation_key(target),
-                wait: route.open_after,
+                title: self.view.title.chars().take(MAX_TITLE_CHARS).collect(),
+                storm_since: None,
+                wait: route.pace.open_after,
                 ticket: first(alert, &self.state),
             });
         }
@@ -190,6 +201,7 @@ impl Judged {
 /// Makes tickets for changed alerts that need one and have none.
 async fn give_tickets(
     connection: &mut PgConnection,
+    policy: &Policy,
     changed: &[(AlertKey, AlertState)],
     verdicts: &BTreeMap<AlertKey, Judged>,
     metrics: &IntakeMetrics,
@@ -213,11 +225,12 @@ async fn give_tickets(
     if !over.is_empty() {
         alerts::explain_no_ticket_once(connection, &over, RESOLVED_BEFORE_TICKET).await?;
     }
-    let wanted: Vec<Wanted> =
+    let mut wanted: Vec<Wanted> =
         verdicts.iter().flat_map(|(alert, judged)| judged.wanted(*alert, &served, metrics)).collect();
     if wanted.is_empty() {
         return Ok(());
     }
+    storm::collect(connection, policy, &mut wanted).await?;
     let mut first_of_key: BTreeMap<(&str, &str), &Wanted> = BTreeMap::new();
     for one in &wanted {
         first_of_key.entry((&one.target, &one.correlation_key)).or_insert(one);
@@ -229,15 +242,21 @@ async fn give_tickets(
     Err(BatchError::Raced)
 }
 
-/// Brings the tickets of changed alerts in line with all their alerts.
+/// Whether tickets have ended whose alerts fire.
+enum Ended {
+    None,
+    Some,
+}
+
+/// Brings the tickets of changed alerts in line with all their alerts. One that cannot be opened again ends.
 async fn update_tickets(
     connection: &mut PgConnection,
     policy: &Policy,
     changed: &[(AlertKey, AlertState)],
     verdicts: &BTreeMap<AlertKey, Judged>,
-) -> Result<(), BatchError> {
+) -> Result<Ended, BatchError> {
     let keys: Vec<AlertKey> = changed.iter().map(|(alert, _)| *alert).collect();
-    let stored = tickets::lock_of(connection, &keys).await?;
+    let stored = locked::of_alerts(connection, &keys).await?;
     // A ticket that ended between the look at it and the lock on it left its firing alerts without one.
     let firing: Vec<AlertKey> =
         changed.iter().filter(|(_, state)| state.firing()).map(|(alert, _)| *alert).collect();
@@ -257,30 +276,35 @@ async fn update_tickets(
         .iter()
         .map(|Stored { id, ticket, .. }| (*id, Members::remembered(ticket, any_firing.contains(id))))
         .collect();
+    let mut fires: BTreeSet<Uuid> = BTreeSet::new();
     for (ticket_id, alert) in tickets::memberships(connection, &ids, &keys).await? {
         if let (Some(known), Some(state)) = (members.get_mut(&ticket_id), states.get(&alert)) {
             *known = known.with(alert, state);
+            if state.firing() {
+                fires.insert(ticket_id);
+            }
         }
     }
-    let mut wishes = Vec::new();
-    for Stored { id, route, ticket } in &stored {
+    let (mut wishes, mut ended) = (Vec::new(), Ended::None);
+    for Stored { id, route, ticket, past, now, .. } in &stored {
         let (Some(members), route) = (members.get(id), policy.route(route)) else { continue };
-        match decide(ticket, members, route.reopen_window) {
-            Decision::Keep => {}
-            Decision::Change(wanted) => {
-                let wait = match (ticket.wants, wanted.wants) {
-                    (Wants::Open, Wants::Resolved) => route.resolve_after,
-                    (Wants::Open | Wants::Resolved, Wants::Open) | (Wants::Resolved, Wants::Resolved) => {
-                        Duration::ZERO
-                    }
-                };
-                wishes.push(Wish { id: *id, ticket: wanted, wait });
+        // The ticket of a storm tells how many they are, also when none fired later than those before.
+        let joined = past.stands_for == StandsFor::Storm && fires.contains(id);
+        let wanted = match decide(ticket, members, route.reopen_window) {
+            Decision::Keep if joined => *ticket,
+            Decision::Keep => continue,
+            Decision::Change(wanted) => wanted,
+            Decision::Replace(cause) => {
+                tickets::end(connection, *id, cause.reason()).await?;
+                ended = Ended::Some;
+                continue;
             }
-            Decision::Replace(cause) => tickets::replace(connection, *id, cause.reason()).await?,
-        }
+        };
+        let (due, returns) = timing::due(ticket, &wanted, past, &route.pace, *now);
+        wishes.push(Wish { id: *id, ticket: wanted, due, returns });
     }
     if !wishes.is_empty() {
         tickets::change(connection, &wishes).await?;
     }
-    Ok(())
+    Ok(ended)
 }

@@ -1,5 +1,6 @@
 //! Which alerts share a ticket: a versioned hash over what the route says identifies the problem.
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -14,8 +15,18 @@ const RECIPE: &str = "sx1";
 /// instances nor a cleverly chosen text can meet in one ticket.
 #[must_use]
 pub fn key(tenant_id: Uuid, target: &str, text: &str) -> String {
+    of(&[&tenant_id.to_string(), target, text])
+}
+
+/// The correlation key of a storm's ticket. It has a part more than others, so no template gives the same.
+#[must_use]
+pub fn storm_key(tenant_id: Uuid, target: &str, route: &str, since: Timestamp) -> String {
+    of(&[&tenant_id.to_string(), target, route, &since.to_string()])
+}
+
+fn of(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for part in [tenant_id.to_string().as_str(), target, text] {
+    for part in parts {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);
     }

@@ -38,7 +38,18 @@ pub enum Template {
     StillFires,
     /// The note of a ticket whose configuration item is bound only now.
     Bound,
+    /// The note of a ticket whose alerts come and go.
+    Flapping,
+    Storm(StormText),
     Field(Transition, String),
+}
+
+/// A text of the ticket that stands for the alerts of a storm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StormText {
+    Summary,
+    Description,
+    Note,
 }
 
 /// The templates of a route, compiled.
@@ -55,6 +66,18 @@ pub struct TicketView {
     pub number: String,
     /// The number of the ticket that this one follows, when there was one.
     pub follows: String,
+    /// The name of its route.
+    pub route: String,
+    /// How many alerts it stands for.
+    pub alerts: u32,
+    /// How many of them fire.
+    pub firing: u32,
+    /// Since when it takes the alerts over the limit of its route; empty for other tickets.
+    pub storm_since: String,
+    /// The newest alerts of a storm.
+    pub newest: Vec<String>,
+    /// Since when its alerts come and go so often that it is held open; empty for other tickets.
+    pub flapping_since: String,
 }
 
 /// A rendered text, and what went wrong when it is the plain one.
@@ -73,6 +96,10 @@ impl Template {
             Self::Note(transition) => format!("route.{}.note", transition.key()),
             Self::StillFires => "route.people.note".to_owned(),
             Self::Bound => "route.bind.note".to_owned(),
+            Self::Flapping => "route.flapping.note".to_owned(),
+            Self::Storm(StormText::Summary) => "route.storm.summary".to_owned(),
+            Self::Storm(StormText::Description) => "route.storm.description".to_owned(),
+            Self::Storm(StormText::Note) => "route.storm.note".to_owned(),
             Self::Field(transition, name) => format!("route.{}.fields.{name}", transition.key()),
         }
     }
@@ -81,8 +108,13 @@ impl Template {
     fn plain(&self, alert: &AlertView) -> String {
         match self {
             Self::CorrelationKey => alert.series.clone(),
-            Self::Summary => alert.title.clone(),
-            Self::Description | Self::Note(_) | Self::StillFires | Self::Bound => alert.text.clone(),
+            Self::Summary | Self::Storm(StormText::Summary) => alert.title.clone(),
+            Self::Description
+            | Self::Note(_)
+            | Self::StillFires
+            | Self::Bound
+            | Self::Flapping
+            | Self::Storm(StormText::Description | StormText::Note) => alert.text.clone(),
             Self::Field(..) => String::new(),
         }
     }
@@ -252,6 +284,10 @@ mod tests {
             Template::Description,
             Template::StillFires,
             Template::Bound,
+            Template::Flapping,
+            Template::Storm(StormText::Summary),
+            Template::Storm(StormText::Description),
+            Template::Storm(StormText::Note),
         ];
         for template in texts.into_iter().chain(notes) {
             let rendered = templates.render(&template, alert, &TicketView::default());

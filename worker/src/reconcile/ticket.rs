@@ -25,10 +25,18 @@ pub struct Ticket {
     pub fired_at: Timestamp,
     pub resolved_at: Option<Timestamp>,
     pub shown_alert: AlertKey,
-    /// Whether the ITSM has, or may have, a work item for it.
-    pub exists: bool,
-    /// Whether the ITSM is known to have closed it.
-    pub closed: bool,
+    pub there: There,
+}
+
+/// What is known of the work item of a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum There {
+    Nothing,
+    /// Or it may have been made, and nobody knows yet.
+    Open,
+    Resolved,
+    /// The ITSM has closed it.
+    Closed,
 }
 
 /// What is known of the alerts of a ticket.
@@ -46,6 +54,16 @@ impl Members {
     #[must_use]
     pub fn remembered(ticket: &Ticket, any_firing: bool) -> Self {
         Self { any_firing, newest: (ticket.fired_at, ticket.shown_alert), resolved_at: ticket.resolved_at }
+    }
+
+    /// Adds what the first ticket of an alert would be.
+    #[must_use]
+    pub fn and(self, alert: &Ticket) -> Self {
+        Self {
+            any_firing: self.any_firing || alert.wants == Wants::Open,
+            newest: self.newest.max((alert.fired_at, alert.shown_alert)),
+            resolved_at: self.resolved_at.max(alert.resolved_at),
+        }
     }
 
     /// Adds an alert that changed. Commutative and idempotent.
@@ -101,8 +119,7 @@ pub fn first(alert: AlertKey, state: &AlertState) -> Ticket {
         fired_at: at(state.fired).or(at(state.resolved)).unwrap_or(Timestamp::UNIX_EPOCH),
         resolved_at: at(state.resolved),
         shown_alert: alert,
-        exists: false,
-        closed: false,
+        there: There::Nothing,
     }
 }
 
@@ -111,13 +128,12 @@ pub fn first(alert: AlertKey, state: &AlertState) -> Ticket {
 pub fn decide(ticket: &Ticket, members: &Members, reopen_window: Duration) -> Decision {
     let wants = if members.any_firing { Wants::Open } else { Wants::Resolved };
     let reopens = ticket.wants == Wants::Resolved && wants == Wants::Open;
-    if reopens && ticket.exists {
-        if ticket.closed {
-            return Decision::Replace(Cause::Closed);
-        }
-        if !within(ticket, members, reopen_window) {
+    match ticket.there {
+        There::Closed if reopens => return Decision::Replace(Cause::Closed),
+        There::Open | There::Resolved if reopens && !within(ticket, members, reopen_window) => {
             return Decision::Replace(Cause::Late);
         }
+        There::Nothing | There::Open | There::Resolved | There::Closed => {}
     }
     let wanted = Ticket {
         wants,
@@ -155,8 +171,7 @@ mod tests {
             fired_at: at(100),
             resolved_at: (wants == Wants::Resolved).then(|| at(200)),
             shown_alert: AlertKey([1; 32]),
-            exists: true,
-            closed: false,
+            there: if wants == Wants::Open { There::Open } else { There::Resolved },
         }
     }
 
@@ -194,13 +209,13 @@ mod tests {
 
     #[test]
     fn a_ticket_that_was_never_made_is_used_whenever_the_alert_fires_again() {
-        let unmade = Ticket { exists: false, ..ticket(Wants::Resolved) };
+        let unmade = Ticket { there: There::Nothing, ..ticket(Wants::Resolved) };
         assert_eq!(wanted(decide(&unmade, &members(true, 999_999, Some(200)), HOUR)), Wants::Open);
     }
 
     #[test]
     fn a_ticket_that_the_itsm_closed_is_never_opened_again() {
-        let closed = Ticket { closed: true, ..ticket(Wants::Resolved) };
+        let closed = Ticket { there: There::Closed, ..ticket(Wants::Resolved) };
         for fired in [201, 200 + 3601] {
             let decision = decide(&closed, &members(true, fired, Some(200)), HOUR);
             assert_eq!(decision, Decision::Replace(Cause::Closed));

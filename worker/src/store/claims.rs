@@ -8,6 +8,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::milliseconds;
+use super::storms::{self, Storm};
 use super::tickets::wants;
 use crate::connector::WorkItemState;
 use crate::reconcile::ticket::Wants;
@@ -55,6 +56,10 @@ pub struct Claim {
     pub ended: bool,
     pub item: Option<Item>,
     pub ci: Option<Ci>,
+    /// The alerts over the limit of the route, if it stands for them.
+    pub storm: Option<Storm>,
+    /// Since when its alerts come and go too often.
+    pub flapping_since: Option<Timestamp>,
     pub failing_for: Duration,
     pub last_wait: Duration,
     /// What the text of the ticket is taken from.
@@ -135,6 +140,9 @@ struct Row {
     ci_id: Option<String>,
     ci_name: Option<String>,
     ci_missing: Option<String>,
+    storm_since: Option<SqlTimestamp>,
+    told_alerts: i64,
+    flapping_since: Option<SqlTimestamp>,
     failing_ms: i64,
     retry_ms: i64,
     tenant_id: Uuid,
@@ -196,7 +204,7 @@ pub async fn claim_due(
          ), claimed AS (
              UPDATE tickets t
              SET lease_number = t.lease_number + 1, lease_until = now() + $3 * interval '1 millisecond', leased_by = $4,
-                 leased_wants = t.wants,
+                 leased_wants = t.wants, then_due_at = NULL,
                  -- Whoever did not give it back may have resolved the work item: that is no decision of people.
                  synced = CASE WHEN t.synced = 'open' AND t.lease_until IS NOT NULL AND t.leased_wants = 'resolved'
                                THEN 'resolved' ELSE t.synced END,
@@ -218,6 +226,7 @@ pub async fn claim_due(
                 coalesce(c.look_at <= now(), false) AS look_due, c.left_alone, c.brought_back,
                 c.ended_at IS NOT NULL AS ended,
                 c.external_id, c.external_number, c.synced, c.told_through, c.ci_id, c.ci_name, c.ci_missing,
+                c.storm_since, c.told_alerts, c.flapping_since,
                 coalesce((extract(epoch FROM now() - c.failing_since) * 1000)::bigint, 0) AS failing_ms, c.retry_ms,
                 a.tenant_id, a.alert_id, f.body AS fired_body, r.body AS resolved_body,
                 p.external_number AS follows_number
@@ -234,9 +243,15 @@ pub async fn claim_due(
     .bind(terms.worker)
     .bind(milliseconds(terms.takeover_wait))
     .bind(milliseconds(terms.double_check_after))
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    rows.into_iter().map(Row::claim).collect()
+    let mut claims: Vec<Claim> = rows.into_iter().map(Row::claim).collect::<Result<_, _>>()?;
+    for claim in &mut claims {
+        if let Some(storm) = &mut claim.storm {
+            storms::tell(connection, claim.ticket_id, storm).await?;
+        }
+    }
+    Ok(claims)
 }
 
 impl Row {
@@ -280,6 +295,10 @@ impl Row {
             ended: self.ended,
             item,
             ci,
+            storm: self.storm_since.map(|since| {
+                Storm::since(since.to_jiff(), u32::try_from(self.told_alerts).unwrap_or(u32::MAX))
+            }),
+            flapping_since: self.flapping_since.map(SqlTimestamp::to_jiff),
             failing_for: duration(self.failing_ms),
             last_wait: duration(self.retry_ms),
             source: Source {

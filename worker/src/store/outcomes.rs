@@ -21,6 +21,8 @@ pub struct Outcome {
     /// `none`, `open`, `resolved` or `closed`.
     pub synced: &'static str,
     pub told_through: Option<Timestamp>,
+    /// Alerts of a storm that the work item tells of.
+    pub told_alerts: u32,
     pub ci_id: Option<String>,
     pub ci_name: Option<String>,
     pub ci_missing: Option<String>,
@@ -78,7 +80,7 @@ pub async fn record(
         "UPDATE tickets t
          SET external_id = o.external_id, external_number = o.external_number,
              synced = CASE WHEN t.write_unsure AND t.version > o.version AND t.synced = 'resolved' THEN 'resolved' ELSE o.synced END,
-             told_through = o.told_through, ci_id = o.ci_id, ci_name = o.ci_name, ci_missing = o.ci_missing,
+             told_through = o.told_through, told_alerts = o.told_alerts, ci_id = o.ci_id, ci_name = o.ci_name, ci_missing = o.ci_missing,
              create_attempted_at = CASE WHEN o.create_unsure THEN t.create_attempted_at END,
              create_fired_at = CASE WHEN o.create_unsure THEN t.create_fired_at END,
              -- Somebody may have come to doubt it since this one was claimed.
@@ -99,9 +101,13 @@ pub async fn record(
                                     ELSE t.double_check_ms END,
              due_at = CASE WHEN o.park THEN NULL
                            WHEN o.retry_ms IS NOT NULL THEN now() + o.retry_ms * interval '1 millisecond'
-                           WHEN t.version > o.version THEN now() END
+                           WHEN t.version > o.version THEN coalesce(t.then_due_at, now()) END,
+             then_due_at = NULL,
+             written_at = CASE WHEN o.synced <> t.synced OR o.told_through IS DISTINCT FROM t.told_through
+                                    OR o.told_alerts <> t.told_alerts THEN now()
+                               ELSE t.written_at END
          FROM jsonb_to_recordset($1) AS o (ticket_id uuid, lease_number bigint, version bigint, external_id text,
-              external_number text, synced text, told_through timestamptz, ci_id text, ci_name text, ci_missing text,
+              external_number text, synced text, told_through timestamptz, told_alerts bigint, ci_id text, ci_name text, ci_missing text,
               create_unsure boolean, write_unsure boolean, double_checked boolean, looked boolean, left_alone boolean,
               brought_back integer, retry_ms bigint, park boolean, error text, settled_reason text)
          WHERE t.ticket_id = o.ticket_id AND t.lease_number = o.lease_number
@@ -138,7 +144,7 @@ pub async fn doubt(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE tickets
-         SET write_unsure = true, version = version + 1,
+         SET write_unsure = true, version = version + 1, then_due_at = now(),
              synced = CASE WHEN ticket_id = ANY($2) THEN 'resolved' ELSE synced END,
              due_at = CASE WHEN parked_at IS NULL THEN least(due_at, now()) END
          WHERE ticket_id = ANY($1) AND external_id IS NOT NULL",

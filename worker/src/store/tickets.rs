@@ -1,15 +1,18 @@
 //! Tickets, as the intake sees them: which there are, which alerts they stand for, what is wanted of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
 use shared::alert::identity::AlertKey;
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::milliseconds;
+use crate::reconcile::rate::Rate;
 use crate::reconcile::ticket::{Ticket, Wants};
+use crate::reconcile::timing::Due;
 
 /// Channel of LISTEN/NOTIFY; the payload is the target that has tickets due.
 pub const CHANNEL_DUE: &str = "tickets_due";
@@ -18,9 +21,14 @@ pub const CHANNEL_DUE: &str = "tickets_due";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub alert: AlertKey,
+    pub tenant_id: Uuid,
     pub target: String,
     pub route: String,
     pub correlation_key: String,
+    /// How the alert is listed among those of a storm.
+    pub title: String,
+    /// When the storm began whose ticket it is.
+    pub storm_since: Option<Timestamp>,
     /// How long the ticket waits before it is made.
     pub wait: Duration,
     pub ticket: Ticket,
@@ -34,33 +42,14 @@ pub struct Serving {
     pub route: String,
 }
 
-/// A stored ticket, locked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    pub id: Uuid,
-    pub route: String,
-    pub ticket: Ticket,
-}
-
 /// What is wanted of a ticket from now on, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wish {
     pub id: Uuid,
     pub ticket: Ticket,
-    /// How long it may wait, if it does not wait for something else already.
-    pub wait: Duration,
-}
-
-#[derive(FromRow)]
-struct Row {
-    ticket_id: Uuid,
-    route: String,
-    wants: String,
-    fired_at: SqlTimestamp,
-    resolved_at: Option<SqlTimestamp>,
-    shown_alert: Vec<u8>,
-    exists: bool,
-    closed: bool,
+    pub due: Due,
+    /// How often the ticket has fired again after it was resolved.
+    pub returns: Option<Rate>,
 }
 
 /// The open tickets of these alerts in the ledger.
@@ -91,12 +80,12 @@ pub async fn served(
 pub async fn ensure(connection: &mut PgConnection, wanted: &[&Wanted]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO tickets (ticket_id, target, route, correlation_key, follows,
-                              wants, fired_at, resolved_at, shown_alert, due_at)
+                              wants, fired_at, resolved_at, shown_alert, storm_since, due_at)
          SELECT u.ticket_id, u.target, u.route, u.correlation_key, last.ticket_id, u.wants, u.fired_at, u.resolved_at, u.shown_alert,
-                now() + u.wait_ms * interval '1 millisecond'
+                u.storm_since, now() + u.wait_ms * interval '1 millisecond'
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
-                     $7::timestamptz[], $8::bytea[], $9::bigint[])
-              AS u (ticket_id, target, route, correlation_key, wants, fired_at, resolved_at, shown_alert, wait_ms)
+                     $7::timestamptz[], $8::bytea[], $9::bigint[], $10::timestamptz[])
+              AS u (ticket_id, target, route, correlation_key, wants, fired_at, resolved_at, shown_alert, wait_ms, storm_since)
          LEFT JOIN LATERAL (SELECT ticket_id FROM tickets t
                             WHERE t.target = u.target AND t.correlation_key = u.correlation_key
                             ORDER BY ticket_id DESC LIMIT 1) last ON true
@@ -112,6 +101,7 @@ pub async fn ensure(connection: &mut PgConnection, wanted: &[&Wanted]) -> Result
     .bind(wanted.iter().map(|one| one.ticket.resolved_at.map(ToSqlx::to_sqlx)).collect::<Vec<_>>())
     .bind(wanted.iter().map(|one| one.ticket.shown_alert.0.to_vec()).collect::<Vec<_>>())
     .bind(wanted.iter().map(|one| milliseconds(one.wait)).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|one| one.storm_since.map(ToSqlx::to_sqlx)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -123,45 +113,31 @@ pub async fn ensure(connection: &mut PgConnection, wanted: &[&Wanted]) -> Result
 /// When the database fails.
 pub async fn join(connection: &mut PgConnection, wanted: &[Wanted]) -> Result<bool, sqlx::Error> {
     // Two routes may give an alert the same ticket.
-    let asked: BTreeSet<(Vec<u8>, &str, &str)> = wanted
+    let asked: BTreeMap<(Vec<u8>, &str, &str), Option<&str>> = wanted
         .iter()
-        .map(|one| (one.alert.0.to_vec(), one.target.as_str(), one.correlation_key.as_str()))
+        .map(|one| {
+            let title = one.storm_since.map(|_| one.title.as_str());
+            ((one.alert.0.to_vec(), one.target.as_str(), one.correlation_key.as_str()), title)
+        })
         .collect();
     let joined: i64 = sqlx::query_scalar(
         "WITH wanted AS (
-             SELECT t.ticket_id, u.alert_key
-             FROM UNNEST($1::bytea[], $2::text[], $3::text[]) AS u (alert_key, target, correlation_key)
+             SELECT t.ticket_id, u.alert_key, u.title
+             FROM UNNEST($1::bytea[], $2::text[], $3::text[], $4::text[]) AS u (alert_key, target, correlation_key, title)
              JOIN tickets t ON t.target = u.target AND t.correlation_key = u.correlation_key AND t.ended_at IS NULL
          ), joined AS (
-             INSERT INTO ticket_alerts (ticket_id, alert_key) SELECT ticket_id, alert_key FROM wanted ON CONFLICT DO NOTHING
+             INSERT INTO ticket_alerts (ticket_id, alert_key, title)
+             SELECT ticket_id, alert_key, title FROM wanted ON CONFLICT DO NOTHING
          )
          SELECT count(*) FROM wanted",
     )
-    .bind(asked.iter().map(|(alert, _, _)| alert.clone()).collect::<Vec<_>>())
-    .bind(asked.iter().map(|(_, target, _)| *target).collect::<Vec<_>>())
-    .bind(asked.iter().map(|(_, _, key)| *key).collect::<Vec<_>>())
+    .bind(asked.keys().map(|(alert, _, _)| alert.clone()).collect::<Vec<_>>())
+    .bind(asked.keys().map(|(_, target, _)| *target).collect::<Vec<_>>())
+    .bind(asked.keys().map(|(_, _, key)| *key).collect::<Vec<_>>())
+    .bind(asked.values().copied().collect::<Vec<_>>())
     .fetch_one(connection)
     .await?;
     Ok(usize::try_from(joined).is_ok_and(|joined| joined == asked.len()))
-}
-
-/// The open tickets of these alerts, locked until the transaction ends.
-///
-/// # Errors
-/// When the database fails.
-pub async fn lock_of(connection: &mut PgConnection, alerts: &[AlertKey]) -> Result<Vec<Stored>, sqlx::Error> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT ticket_id, route, wants, fired_at, resolved_at, shown_alert,
-                external_id IS NOT NULL OR create_attempted_at IS NOT NULL AS exists, synced = 'closed' AS closed
-         FROM tickets
-         WHERE ended_at IS NULL
-           AND ticket_id IN (SELECT ticket_id FROM ticket_alerts WHERE alert_key = ANY($1))
-         ORDER BY ticket_id FOR UPDATE",
-    )
-    .bind(bytes(alerts))
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter().map(Row::stored).collect()
 }
 
 /// Which of these tickets have an alert that fires.
@@ -224,8 +200,8 @@ pub async fn lock_with_alerts(
     Ok(())
 }
 
-/// Writes what is wanted of tickets, and when; one that is parked waits for its operator, and one that is to be made or
-/// tried again keeps its time.
+/// Writes what is wanted of tickets, and when. One that is parked waits for its operator; one that is to be made or tried
+/// again keeps its time; and one that is claimed is due by then once its claim is given back.
 ///
 /// # Errors
 /// When the database fails.
@@ -233,13 +209,20 @@ pub async fn change(connection: &mut PgConnection, wishes: &[Wish]) -> Result<()
     sqlx::query(
         "UPDATE tickets t
          SET wants = u.wants, fired_at = u.fired_at, resolved_at = u.resolved_at, shown_alert = u.shown_alert,
+             returns_from = u.returns_from, returns = u.returns, flapping_since = u.flapping_since,
              version = t.version + 1, settled_reason = NULL,
              due_at = CASE WHEN t.parked_at IS NOT NULL THEN NULL
-                           WHEN t.external_id IS NULL OR t.failing_since IS NOT NULL THEN coalesce(t.due_at, u.due_at)
-                           ELSE least(t.due_at, u.due_at) END
+                           WHEN t.external_id IS NULL OR t.failing_since IS NOT NULL OR t.lease_until > now() OR u.due = 'kept'
+                           THEN coalesce(t.due_at, u.due_at)
+                           WHEN u.due = 'anew' THEN u.due_at
+                           ELSE least(t.due_at, u.due_at) END,
+             then_due_at = CASE u.due WHEN 'kept' THEN coalesce(t.then_due_at, u.due_at) WHEN 'anew' THEN u.due_at
+                                      ELSE least(t.then_due_at, u.due_at) END
          FROM (SELECT *, now() + wait_ms * interval '1 millisecond' AS due_at
-               FROM UNNEST($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bytea[], $6::bigint[])
-                    AS wish (ticket_id, wants, fired_at, resolved_at, shown_alert, wait_ms)) u
+               FROM UNNEST($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bytea[], $6::text[],
+                           $7::bigint[], $8::timestamptz[], $9::bigint[], $10::timestamptz[])
+                    AS wish (ticket_id, wants, fired_at, resolved_at, shown_alert, due, wait_ms,
+                             returns_from, returns, flapping_since)) u
          WHERE t.ticket_id = u.ticket_id",
     )
     .bind(wishes.iter().map(|wish| wish.id).collect::<Vec<_>>())
@@ -247,15 +230,39 @@ pub async fn change(connection: &mut PgConnection, wishes: &[Wish]) -> Result<()
     .bind(wishes.iter().map(|wish| wish.ticket.fired_at.to_sqlx()).collect::<Vec<_>>())
     .bind(wishes.iter().map(|wish| wish.ticket.resolved_at.map(ToSqlx::to_sqlx)).collect::<Vec<_>>())
     .bind(wishes.iter().map(|wish| wish.ticket.shown_alert.0.to_vec()).collect::<Vec<_>>())
-    .bind(wishes.iter().map(|wish| milliseconds(wish.wait)).collect::<Vec<_>>())
+    .bind(wishes.iter().map(|wish| due(wish.due).0).collect::<Vec<_>>())
+    .bind(wishes.iter().map(|wish| milliseconds(due(wish.due).1)).collect::<Vec<_>>())
+    .bind(wishes.iter().map(|wish| wish.returns.map(|rate| rate.window_from.to_sqlx())).collect::<Vec<_>>())
+    .bind(wishes.iter().map(|wish| wish.returns.map_or(0, |rate| i64::from(rate.events))).collect::<Vec<_>>())
+    .bind(
+        wishes
+            .iter()
+            .map(|wish| wish.returns.and_then(|rate| rate.exceeded_since).map(ToSqlx::to_sqlx))
+            .collect::<Vec<_>>(),
+    )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Ends a ticket; another one takes over its key and those of its alerts that fire. If it was told of the newest firing
-/// already, the other one counts as bringing it back. What is still owed to its work item, a resolution say, remains
-/// due, unless the ITSM has closed it.
+/// Ends a ticket: its key is free, and its alerts have none. What is still owed to its work item, a resolution say,
+/// remains due, unless the ITSM has closed it. Answers whether it had not ended before.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end(connection: &mut PgConnection, ticket_id: Uuid, reason: &str) -> Result<bool, sqlx::Error> {
+    let ended = sqlx::query(
+        "UPDATE tickets
+         SET ended_at = now(), end_reason = $2, due_at = CASE WHEN synced <> 'closed' THEN due_at END,
+             parked_at = CASE WHEN synced <> 'closed' THEN parked_at END
+         WHERE ticket_id = $1 AND ended_at IS NULL",
+    );
+    let ended = ended.bind(ticket_id).bind(reason).execute(connection).await?;
+    Ok(ended.rows_affected() > 0)
+}
+
+/// [Ends](end) a ticket that people have ended; another one takes over its key and those of its alerts that fire. If it
+/// was told of the newest firing already, the other one counts as bringing it back.
 ///
 /// # Errors
 /// When the database fails.
@@ -264,23 +271,14 @@ pub async fn replace(
     ticket_id: Uuid,
     reason: &str,
 ) -> Result<(), sqlx::Error> {
-    let ended = sqlx::query(
-        "UPDATE tickets
-         SET ended_at = now(), end_reason = $2, due_at = CASE WHEN synced <> 'closed' THEN due_at END,
-             parked_at = CASE WHEN synced <> 'closed' THEN parked_at END
-         WHERE ticket_id = $1 AND ended_at IS NULL",
-    )
-    .bind(ticket_id)
-    .bind(reason)
-    .execute(&mut *connection)
-    .await?;
-    if ended.rows_affected() == 0 {
+    if !end(&mut *connection, ticket_id, reason).await? {
         return Ok(());
     }
     let successor = Uuid::now_v7();
     let made = sqlx::query(
-        "INSERT INTO tickets (ticket_id, target, route, correlation_key, follows, wants, fired_at, shown_alert, due_at, brought_back)
-         SELECT $2, t.target, t.route, t.correlation_key, t.ticket_id, 'open', a.fired_at, a.alert_key, now(),
+        "INSERT INTO tickets (ticket_id, target, route, correlation_key, follows, wants, fired_at, shown_alert, storm_since,
+                              due_at, brought_back)
+         SELECT $2, t.target, t.route, t.correlation_key, t.ticket_id, 'open', a.fired_at, a.alert_key, t.storm_since, now(),
                 CASE WHEN a.fired_at <= t.told_through THEN t.brought_back + 1 ELSE 0 END
          FROM tickets t JOIN ticket_alerts USING (ticket_id) JOIN alerts a USING (alert_key)
          WHERE t.ticket_id = $1 AND a.firing ORDER BY a.fired_at DESC, a.alert_key LIMIT 1",
@@ -293,8 +291,8 @@ pub async fn replace(
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO ticket_alerts (ticket_id, alert_key)
-         SELECT $2, alert_key FROM ticket_alerts JOIN alerts USING (alert_key) WHERE ticket_id = $1 AND firing",
+        "INSERT INTO ticket_alerts (ticket_id, alert_key, title)
+         SELECT $2, alert_key, title FROM ticket_alerts JOIN alerts USING (alert_key) WHERE ticket_id = $1 AND firing",
     )
     .bind(ticket_id)
     .bind(successor)
@@ -334,20 +332,15 @@ fn text(wants: Wants) -> &'static str {
     }
 }
 
-fn bytes(alerts: &[AlertKey]) -> Vec<Vec<u8>> {
+pub(super) fn bytes(alerts: &[AlertKey]) -> Vec<Vec<u8>> {
     alerts.iter().map(|alert| alert.0.to_vec()).collect()
 }
 
-impl Row {
-    fn stored(self) -> Result<Stored, sqlx::Error> {
-        let ticket = Ticket {
-            wants: wants(&self.wants)?,
-            fired_at: self.fired_at.to_jiff(),
-            resolved_at: self.resolved_at.map(SqlTimestamp::to_jiff),
-            shown_alert: key(&self.shown_alert)?,
-            exists: self.exists,
-            closed: self.closed,
-        };
-        Ok(Stored { id: self.ticket_id, route: self.route, ticket })
+/// How a time is meant, and after how long it is.
+fn due(due: Due) -> (&'static str, Duration) {
+    match due {
+        Due::Kept(wait) => ("kept", wait),
+        Due::Within(wait) => ("within", wait),
+        Due::Anew(wait) => ("anew", wait),
     }
 }

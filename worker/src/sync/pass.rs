@@ -150,6 +150,7 @@ impl Progress<'_> {
             known: self.claim.item.as_ref().map(|item| Known {
                 state: item.state,
                 told_through: item.told_through,
+                joined: self.claim.storm.as_ref().is_some_and(|storm| storm.alerts > storm.told),
                 left_alone: self.claim.left_alone,
                 brought_back: self.claim.brought_back,
             }),
@@ -291,6 +292,7 @@ impl Progress<'_> {
         match created {
             Ok(item) => {
                 self.create_sent = true;
+                self.tell_of_all();
                 self.adopt(item, self.claim.fired_at);
                 Ok(())
             }
@@ -300,6 +302,13 @@ impl Progress<'_> {
                 self.acquit_ci(&stop);
                 Err(stop)
             }
+        }
+    }
+
+    /// Notes that all alerts of a storm are told of.
+    fn tell_of_all(&mut self) {
+        if let Some(storm) = &mut self.claim.storm {
+            storm.told = storm.alerts;
         }
     }
 

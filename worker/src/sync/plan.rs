@@ -67,6 +67,8 @@ pub struct Known {
     pub state: WorkItemState,
     /// Firings up to here are written on it.
     pub told_through: Timestamp,
+    /// More alerts of a storm have joined than are written on it.
+    pub joined: bool,
     /// People ended it while its alert fired, and it was left so.
     pub left_alone: bool,
     /// How often the ticket of this firing was brought back after people had ended it.
@@ -235,9 +237,9 @@ fn with_ci(situation: &Situation, write: Step) -> Step {
     if situation.binding == Binding::Due { Step::FindCi } else { write }
 }
 
-/// Whether an alert has fired since the last firing that the work item tells of.
+/// Whether an alert has fired of which the work item does not tell.
 fn news(situation: &Situation, known: Known) -> bool {
-    situation.fired_at > known.told_through
+    situation.fired_at > known.told_through || known.joined
 }
 
 #[cfg(test)]

@@ -365,6 +365,7 @@ fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
             WorkItemState::Closed => "closed",
         }),
         told_through: claim.item.as_ref().map(|item| item.told_through),
+        told_alerts: claim.storm.as_ref().map_or(0, |storm| storm.told),
         ci_id: ci_id.map(storable),
         ci_name: ci_name.map(storable),
         ci_missing: ci_missing.as_deref().map(detail),

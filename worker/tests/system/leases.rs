@@ -242,6 +242,7 @@ fn made(claim: &Claim, number: &str) -> Outcome {
         external_number: Some(number.to_owned()),
         synced: "open",
         told_through: Some(claim.fired_at),
+        told_alerts: 0,
         ci_id: None,
         ci_name: None,
         ci_missing: None,

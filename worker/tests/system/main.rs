@@ -21,6 +21,7 @@ mod people;
 #[cfg(feature = "real-itsm")]
 mod request_tracker;
 mod routes;
+mod storms;
 mod targets;
 mod tickets;
 mod world;

@@ -73,7 +73,9 @@ impl Progress<'_> {
         let pass = self.pass;
         let started = (Timestamp::now(), Instant::now());
         self.check_lease()?;
-        let finding = pass.ci.find(&pass.target, &alert.ci_candidates).await.map_err(|error| {
+        // Many resources are in a storm, and none of them is the one.
+        let candidates = if self.claim.storm.is_some() { &[] } else { alert.ci_candidates.as_slice() };
+        let finding = pass.ci.find(&pass.target, candidates).await.map_err(|error| {
             self.note_call("find_ci", started, Some(&error));
             Stop::Failed(error)
         })?;

@@ -7,7 +7,7 @@ use shared::alert::Notification;
 use super::Progress;
 use super::writing::Writing;
 use crate::connector::{Change, Draft};
-use crate::policy::template::{Template, TicketView, Transition};
+use crate::policy::template::{StormText, Template, TicketView, Transition};
 use crate::policy::view::AlertView;
 
 impl Progress<'_> {
@@ -15,10 +15,14 @@ impl Progress<'_> {
         let ticket = self.ticket();
         let render = |template: &Template| self.rendered(template, alert, &ticket);
         let weight = self.route.weight(alert.level);
+        let (summary, description) = match self.claim.storm {
+            Some(_) => (Template::Storm(StormText::Summary), Template::Storm(StormText::Description)),
+            None => (Template::Summary, Template::Description),
+        };
         Draft {
             correlation_id: self.claim.correlation_id.clone(),
-            summary: render(&Template::Summary),
-            description: render(&Template::Description),
+            summary: render(&summary),
+            description: render(&description),
             note: render(&Template::Note(Transition::Open)),
             impact: weight.impact,
             urgency: weight.urgency,
@@ -36,7 +40,7 @@ impl Progress<'_> {
         let (alert, ticket) = (self.view(body), self.ticket());
         let fields = writing.transition().map(|transition| self.fields(transition, &alert, &ticket));
         Change {
-            note: self.rendered(&writing.template(), &alert, &ticket),
+            note: self.rendered(&self.note(writing), &alert, &ticket),
             ci,
             fields: fields.unwrap_or_default(),
         }
@@ -57,6 +61,25 @@ impl Progress<'_> {
         TicketView {
             number: self.claim.item.as_ref().map(|item| item.number.clone()).unwrap_or_default(),
             follows: self.claim.source.follows.clone().unwrap_or_default(),
+            route: self.route.name.clone(),
+            alerts: self.claim.storm.as_ref().map_or(1, |storm| storm.alerts),
+            firing: self.claim.storm.as_ref().map_or(1, |storm| storm.firing),
+            storm_since: self.claim.storm.as_ref().map(|storm| storm.since.to_string()).unwrap_or_default(),
+            newest: self.claim.storm.as_ref().map(|storm| storm.newest.clone()).unwrap_or_default(),
+            flapping_since: self.claim.flapping_since.map(|since| since.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// What is written while the alerts fire says what is special about the ticket.
+    fn note(&self, writing: Writing) -> Template {
+        match writing {
+            Writing::Note | Writing::Reopening if self.claim.storm.is_some() => {
+                Template::Storm(StormText::Note)
+            }
+            Writing::Note | Writing::Reopening if self.claim.flapping_since.is_some() => Template::Flapping,
+            Writing::Note | Writing::Resolution | Writing::Reopening | Writing::Insistence | Writing::Ci => {
+                writing.template()
+            }
         }
     }
 

@@ -131,6 +131,7 @@ impl Progress<'_> {
     fn told(&mut self, state: WorkItemState) {
         self.seen = super::Seen::Item(state);
         self.claim.left_alone = false;
+        self.tell_of_all();
         if let Some(item) = &mut self.claim.item {
             if self.claim.fired_at > item.told_through {
                 self.claim.brought_back = 0;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::tests::any_people;
 use super::*;
 use crate::reconcile::alert::{AlertState, Report};
-use crate::reconcile::ticket::{Decision, Members, Ticket, decide, first};
+use crate::reconcile::ticket::{Decision, Members, There, Ticket, decide, first};
 
 /// Two alerts that share a ticket.
 const ALERTS: [AlertKey; 2] = [AlertKey([1; 32]), AlertKey([2; 32])];
@@ -109,8 +109,12 @@ impl Story {
             return;
         };
         let ticket = Ticket {
-            exists: self.known.is_some(),
-            closed: self.known.is_some_and(|known| known.state == WorkItemState::Closed),
+            there: match self.known.map(|known| known.state) {
+                None => There::Nothing,
+                Some(WorkItemState::Open) => There::Open,
+                Some(WorkItemState::Resolved) => There::Resolved,
+                Some(WorkItemState::Closed) => There::Closed,
+            },
             ..ticket
         };
         let members = Members::remembered(&ticket, self.firing()).with(ALERTS[which], &self.alerts[which]);
@@ -247,7 +251,13 @@ impl Story {
             (Some(_), None) => 0,
             (Some(_), Some(known)) => known.brought_back,
         };
-        self.known = Some(Known { state, told_through: ticket.fired_at, left_alone: false, brought_back });
+        self.known = Some(Known {
+            state,
+            told_through: ticket.fired_at,
+            joined: false,
+            left_alone: false,
+            brought_back,
+        });
     }
 
     fn settled(&mut self, settlement: Settlement, seen: Seen) {

@@ -11,7 +11,13 @@ fn situation(wants: Wants, known: Option<WorkItemState>, seen: Seen) -> Situatio
         wants,
         fired_at: at(10),
         ended: false,
-        known: known.map(|state| Known { state, told_through: at(10), left_alone: false, brought_back: 0 }),
+        known: known.map(|state| Known {
+            state,
+            told_through: at(10),
+            joined: false,
+            left_alone: false,
+            brought_back: 0,
+        }),
         create_attempted: false,
         write_unsure: false,
         look_due: false,
@@ -105,7 +111,8 @@ fn what_people_decide_is_treated_as_the_route_says_until_the_alert_fires_anew() 
     const REOPEN: People = People { closed: Close::New, resolved: Resolve::Reopen };
     const LEAVE: People = People::LEFT_ALONE;
     // As we left it open; as it was left to people; as we brought it back as often as we may; as we resolved it.
-    let open = Known { state: Is::Open, told_through: at(10), left_alone: false, brought_back: 0 };
+    let open =
+        Known { state: Is::Open, told_through: at(10), joined: false, left_alone: false, brought_back: 0 };
     let left = Known { left_alone: true, ..open };
     let left_closed = Known { state: Is::Closed, ..left };
     let tired = Known { brought_back: MOST_RETURNS, ..open };
@@ -167,10 +174,11 @@ fn any_situation() -> impl Strategy<Value = Situation> {
         Just(Seen::Absent),
         any_state().prop_map(Seen::Item),
     ];
-    let known = (any_state(), 0..3_i64, any::<bool>(), 0..=MOST_RETURNS).prop_map(
-        |(state, told, left_alone, brought_back)| Known {
+    let known = (any_state(), 0..3_i64, any::<bool>(), any::<bool>(), 0..=MOST_RETURNS).prop_map(
+        |(state, told, joined, left_alone, brought_back)| Known {
             state,
             told_through: at(told),
+            joined,
             left_alone,
             brought_back,
         },
@@ -211,7 +219,7 @@ fn settle(mut situation: Situation, mut item: Option<WorkItemState>) -> (Settlem
     for _ in 0..10 {
         let told = |state| {
             let told_through = situation.fired_at;
-            Some(Known { state, told_through, left_alone: false, brought_back: 0 })
+            Some(Known { state, told_through, joined: false, left_alone: false, brought_back: 0 })
         };
         match next(&situation) {
             Step::Done(settlement) => return (settlement, item),

@@ -1,0 +1,141 @@
+//! Many alerts at once, and alerts that come and go, make few tickets and few notes.
+
+use azure_simulator::alerts::Alert;
+use itsm_simulator::servicenow::Ticket;
+
+use crate::world::{Differences, World, in_world, metric, minutes_after, until};
+
+/// New tickets within the interval of these tests, which is longer than they take.
+const LIMIT: usize = 3;
+
+async fn with(settings: &str) -> World {
+    World::build(2, &Differences { settings, ..Differences::default() }).await
+}
+
+fn in_state(world: &World, state: &str) -> Vec<Ticket> {
+    world.snow().tickets().into_iter().filter(|ticket| ticket.field("state") == state).collect()
+}
+
+async fn wanted(world: &World, what: &str) {
+    until("the ledger wants it so", async || (world.tickets().await[0].wants == what).then_some(())).await;
+}
+
+fn is_of_a_storm(ticket: &Ticket) -> bool {
+    ticket.field("short_description") == "Many Azure Monitor alerts at once (route)"
+}
+
+#[test]
+fn alerts_over_the_limit_share_one_ticket_that_lists_them_and_is_resolved_with_the_last() {
+    in_world(async {
+        let storm = "route.storm = { limit = 3, interval = '10m', note_every = '200ms' }";
+        let world = with(storm).await;
+        let alerts: Vec<_> = (0..60).map(metric).collect();
+        world.send_all(alerts.iter().map(Alert::fired).collect()).await;
+        world.settled(60).await;
+        let (of_storm, own): (Vec<_>, Vec<_>) = world.snow().tickets().into_iter().partition(is_of_a_storm);
+        assert_eq!((of_storm.len(), own.len()), (1, LIMIT));
+        let told = until("all are told of", async || {
+            let storm = world.snow().tickets().into_iter().find(is_of_a_storm)?;
+            let texts = storm.journal.iter().map(|entry| entry.value.clone());
+            let mut texts = texts.chain([storm.field("description").to_owned()]);
+            texts.find(|text| text.contains("57 alerts by now, 57 of them firing"))
+        })
+        .await;
+        assert_eq!(told.lines().filter(|line| line.starts_with("- ")).count(), 50);
+        assert!(told.contains("cpu-high-"), "{told}");
+
+        let end = |alert: &Alert| alert.resolved(minutes_after(alert, 5)).unwrap();
+        world.send_all(alerts[1..].iter().map(end).collect()).await;
+        let open = until("the first alert alone keeps a ticket open", async || {
+            let open = in_state(&world, "1");
+            (open.len() == 1).then_some(open)
+        })
+        .await;
+        assert_eq!(world.snow().tickets().len(), 1 + LIMIT);
+        world.send(end(&alerts[0])).await;
+        until("all are resolved", async || in_state(&world, "1").is_empty().then_some(())).await;
+        assert_eq!(world.snow().tickets().len(), 1 + LIMIT, "{open:?}");
+        let storm = world.snow().tickets().into_iter().find(is_of_a_storm).unwrap();
+        let last = storm.journal.iter().any(|entry| entry.value.contains("So are all 57 alerts"));
+        assert!(last, "{:?}", storm.journal);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_storm_ends_by_itself_and_the_next_alert_has_its_own_ticket() {
+    in_world(async {
+        let world = with("route.storm = { limit = 3, interval = '1s', note_every = '100ms' }").await;
+        world.send_all((0..20).map(|number| metric(number).fired()).collect()).await;
+        world.settled(20).await;
+        let before = world.snow().tickets().len();
+        assert!(in_state(&world, "1").iter().any(is_of_a_storm));
+        until("two intervals have passed", async || {
+            let quiet = "SELECT now() > window_from + interval '2 seconds' FROM storms";
+            sqlx::query_scalar::<_, bool>(quiet).fetch_one(&world.pool).await.unwrap().then_some(())
+        })
+        .await;
+        world.send(metric(100).fired()).await;
+        world.settled(21).await;
+        assert_eq!(world.snow().tickets().len(), before + 1);
+        let newest = world.snow().tickets().pop().unwrap();
+        assert!(!is_of_a_storm(&newest), "{newest:?}");
+        world.stop().await;
+    });
+}
+
+#[test]
+fn alerts_that_come_back_after_the_reopen_window_count_as_new_tickets() {
+    in_world(async {
+        let storm = "route.storm = { limit = 3, interval = '10m', note_every = '100ms' }
+            route.reopen_window = '1s'";
+        let world = with(storm).await;
+        let alerts: Vec<_> = (0..3).map(metric).collect();
+        world.send_all(alerts.iter().map(Alert::fired).collect()).await;
+        world.settled(3).await;
+        world
+            .send_all(alerts.iter().filter_map(|alert| alert.resolved(minutes_after(alert, 5))).collect())
+            .await;
+        world.settled(6).await;
+        let before = world.snow().tickets().len();
+        world
+            .send_all(alerts.iter().map(|alert| alert.again(minutes_after(alert, 60)).fired()).collect())
+            .await;
+        world.settled(9).await;
+        let after = world.snow().tickets();
+        assert_eq!(after.len(), before + 1, "{after:?}");
+        assert_eq!(in_state(&world, "1").iter().filter(|ticket| is_of_a_storm(ticket)).count(), 1);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_ticket_whose_alert_comes_and_goes_is_held_open_and_marked_until_it_is_quiet() {
+    in_world(async {
+        let world = with("route.flapping = { firings = 2, window = '3s', note_every = '1m' }").await;
+        let mut alert = metric(1);
+        world.send(alert.fired()).await;
+        world.settled(1).await;
+        for _ in 0..8 {
+            world.send(alert.resolved(minutes_after(&alert, 1)).unwrap()).await;
+            wanted(&world, "resolved").await;
+            alert = alert.again(minutes_after(&alert, 2));
+            world.send(alert.fired()).await;
+            wanted(&world, "open").await;
+        }
+        let notes = |world: &World| {
+            let marks = |value: &str| value.contains("Flapping since");
+            world.incident().journal.iter().filter(|entry| marks(&entry.value)).count()
+        };
+        until("it is marked", async || (notes(&world) > 0).then_some(())).await;
+        world.send(alert.resolved(minutes_after(&alert, 1)).unwrap()).await;
+        until("it was quiet and is resolved", async || {
+            (world.incident().field("state") == "6").then_some(())
+        })
+        .await;
+        assert_eq!(notes(&world), 1);
+        assert!(world.incident().field("reopen_count").parse::<u32>().unwrap() <= 3);
+        assert_eq!(world.snow().tickets().len(), 1);
+        world.stop().await;
+    });
+}
