@@ -60,17 +60,17 @@ pub struct Templates {
 }
 
 /// What templates can name besides the alert.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct TicketView {
     /// Its number in the ITSM; empty before it is made.
     pub number: String,
     /// The number of the ticket that this one follows, when there was one.
     pub follows: String,
+    /// How many alerts it stands for, those that are over included; counted as far as the ledger does.
+    pub alerts: u32,
     /// The name of its route.
     pub route: String,
-    /// How many alerts it stands for.
-    pub alerts: u32,
-    /// How many of them fire.
+    /// How many of the alerts of a storm fire.
     pub firing: u32,
     /// Since when it takes the alerts over the limit of its route; empty for other tickets.
     pub storm_since: String,
@@ -85,6 +85,13 @@ pub struct TicketView {
 pub struct Rendered {
     pub text: String,
     pub fallback: Option<String>,
+}
+
+/// A ticket that is yet to be made, for its first alert.
+impl Default for TicketView {
+    fn default() -> Self {
+        Self { number: String::new(), follows: String::new(), alerts: 1 }
+    }
 }
 
 impl Template {

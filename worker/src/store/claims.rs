@@ -13,6 +13,9 @@ use super::tickets::wants;
 use crate::connector::WorkItemState;
 use crate::reconcile::ticket::Wants;
 
+/// Alerts of a ticket that are counted; a ticket of more is a ticket of this many.
+const MOST_COUNTED: i64 = 1_000;
+
 /// On what terms tickets are claimed.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
@@ -114,6 +117,8 @@ pub struct Source {
     pub resolved: Option<String>,
     /// The number of the ticket that this one follows.
     pub follows: Option<String>,
+    /// How many alerts the ticket stands for, up to a limit.
+    pub alerts: u32,
 }
 
 #[derive(FromRow)]
@@ -150,6 +155,7 @@ struct Row {
     fired_body: Option<String>,
     resolved_body: Option<String>,
     follows_number: Option<String>,
+    alerts: i64,
 }
 
 /// Takes up to `limit` due tickets of a target that is not at rest, and then those that are to be looked at. While it is
@@ -229,7 +235,8 @@ pub async fn claim_due(
                 c.storm_since, c.told_alerts, c.flapping_since,
                 coalesce((extract(epoch FROM now() - c.failing_since) * 1000)::bigint, 0) AS failing_ms, c.retry_ms,
                 a.tenant_id, a.alert_id, f.body AS fired_body, r.body AS resolved_body,
-                p.external_number AS follows_number
+                p.external_number AS follows_number,
+                (SELECT count(*) FROM (SELECT FROM ticket_alerts m WHERE m.ticket_id = c.ticket_id LIMIT $7) few) AS alerts
          FROM claimed c
          JOIN due USING (ticket_id)
          JOIN alerts a ON a.alert_key = c.shown_alert
@@ -243,6 +250,7 @@ pub async fn claim_due(
     .bind(terms.worker)
     .bind(milliseconds(terms.takeover_wait))
     .bind(milliseconds(terms.double_check_after))
+    .bind(MOST_COUNTED)
     .fetch_all(&mut *connection)
     .await?;
     let mut claims: Vec<Claim> = rows.into_iter().map(Row::claim).collect::<Result<_, _>>()?;
@@ -307,6 +315,7 @@ impl Row {
                 fired: self.fired_body,
                 resolved: self.resolved_body,
                 follows: self.follows_number,
+                alerts: u32::try_from(self.alerts).unwrap_or(u32::MAX),
             },
         })
     }

@@ -9,6 +9,7 @@
 
 mod crash;
 mod dead_letters;
+mod expiry;
 mod faults;
 mod incidents;
 mod injection;
