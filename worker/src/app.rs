@@ -116,6 +116,7 @@ impl Application {
         };
         let sweep = Sweep {
             ledger: ledger.clone(),
+            policies: policies.clone(),
             settings: config.sweep,
             look_again: config.sync.look_again,
             metrics: sync_metrics,

@@ -3,5 +3,6 @@
 
 pub mod batch;
 pub mod consumer;
+pub mod expiry;
 pub mod reading;
 pub mod storm;

@@ -52,6 +52,7 @@ pub struct SyncMetrics {
     settled: Family<SettledLabels, Counter>,
     ci: Family<CiLabels, Counter>,
     doubles: Family<TargetLabels, Counter>,
+    pub alerts_expired: Counter,
     pub leases_lost: Counter,
     pub template_failures: Counter,
     due: Family<TargetLabels, Gauge>,
@@ -250,6 +251,7 @@ impl SyncMetrics {
             settled: Family::default(),
             ci: Family::default(),
             doubles: Family::default(),
+            alerts_expired: Counter::default(),
             leases_lost: Counter::default(),
             template_failures: Counter::default(),
             due: Family::default(),
@@ -273,6 +275,11 @@ impl SyncMetrics {
             "doubles",
             "Second work items found for a ticket, and closed as duplicates",
             metrics.doubles.clone(),
+        );
+        registry.register(
+            "alerts_expired",
+            "Alerts that count as resolved because they did not fire anew",
+            metrics.alerts_expired.clone(),
         );
         registry.register(
             "leases_lost",

@@ -10,6 +10,7 @@ use shared::settings::SettingsError;
 pub mod ci;
 pub mod correlate;
 pub mod damping;
+pub mod expiry;
 pub mod matching;
 pub mod people;
 pub mod rules;
@@ -17,6 +18,7 @@ pub mod template;
 pub mod view;
 
 use damping::{FlappingSettings, StormSettings};
+use expiry::{AutoResolve, PortalTest};
 use people::{People, PeopleSettings};
 use rules::Policy;
 use template::{StormText, Template, Templates};
@@ -48,6 +50,8 @@ pub struct RouteSettings {
     pub already_resolved: AlreadyResolved,
     pub storm: StormSettings,
     pub flapping: FlappingSettings,
+    pub auto_resolve: AutoResolve,
+    pub portal_test: PortalTest,
     pub people: PeopleSettings,
     pub bind: BindTexts,
     pub open: OpenTexts,
@@ -128,6 +132,8 @@ pub struct Route {
     /// New tickets in a target; one ticket takes the alerts over it.
     pub storm: Option<Limit>,
     pub pace: Pace,
+    pub auto_resolve: AutoResolve,
+    pub portal_test: PortalTest,
     pub people: People,
     pub templates: Templates,
     severity: SeverityWeights,
@@ -140,6 +146,7 @@ impl Route {
     /// When a setting cannot be used; the message names its key.
     pub fn new(name: &str, raw: RouteSettings) -> Result<Self, SettingsError> {
         raw.severity.check()?;
+        expiry::check(&raw.auto_resolve, &raw.portal_test)?;
         if raw.correlation_key.trim().is_empty() {
             return Err(SettingsError::Invalid(
                 "route.correlation_key is empty: all alerts would share one ticket; use \"{{ alert.series }}\"".to_owned(),
@@ -166,6 +173,8 @@ impl Route {
                 flapping_note_every: raw.flapping.note_every,
                 storm_note_every: raw.storm.note_every,
             },
+            auto_resolve: raw.auto_resolve,
+            portal_test: raw.portal_test,
             people: People { closed: raw.people.closed, resolved: raw.people.resolved },
             templates,
             severity: raw.severity,

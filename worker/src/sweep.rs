@@ -3,19 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::SweepSettings;
+use crate::intake::batch::BatchError;
+use crate::intake::expiry::{More, expire};
 use crate::metrics::{DeadLetterMetrics, SyncMetrics};
+use crate::policy::Policies;
 use crate::store::{Ledger, dead_letters, listing, looks, retention, targets};
 use crate::sync::pace::{self, LookAgainSettings};
 
 /// Everything that the sweep works with.
 pub struct Sweep {
     pub ledger: Ledger,
+    pub policies: Policies,
     pub settings: SweepSettings,
     pub look_again: LookAgainSettings,
     pub metrics: SyncMetrics,
@@ -32,6 +37,9 @@ impl Sweep {
             let looked = self.ledger.with(async |connection| self.look(connection).await);
             if let Err(error) = looked.await {
                 tracing::warn!(%error, "the ledger was not looked over, trying again: {error}");
+            }
+            if let Err(error) = self.expire().await {
+                tracing::warn!(%error, "no alert counts as resolved by itself now, trying again: {error}");
             }
             if forgotten_at.is_none_or(|at| at.elapsed() >= self.settings.forget_every) {
                 match self.forget().await {
@@ -67,6 +75,29 @@ impl Sweep {
         if !self.look_again.every.is_zero() {
             for target in self.bells.keys() {
                 plan_looks(connection, target, self.look_again).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes alerts for resolved that have not fired anew for long enough, a few at a time, until there are no more.
+    async fn expire(&self) -> Result<(), BatchError> {
+        while !self.shutdown.is_cancelled() {
+            let policy = Arc::clone(&self.policies.borrow());
+            let expired = self
+                .ledger
+                .with(async |connection| expire(connection, &policy, Timestamp::now()).await)
+                .await?;
+            self.metrics.alerts_expired.inc_by(expired.alerts);
+            if expired.alerts > 0 {
+                tracing::info!(
+                    alerts = expired.alerts,
+                    "{} alerts did not fire anew and count as resolved",
+                    expired.alerts
+                );
+            }
+            if expired.more == More::No {
+                break;
             }
         }
         Ok(())

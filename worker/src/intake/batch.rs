@@ -5,14 +5,15 @@ use shared::alert::identity::AlertKey;
 use sqlx::{Connection, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 use super::reading::{Reading, group, needs_ticket, view};
 use super::storm;
 use crate::metrics::IntakeMetrics;
-use crate::policy::Route;
 use crate::policy::rules::{Choice, Dropped, Policy};
 use crate::policy::view::AlertView;
+use crate::policy::{Route, expiry};
 use crate::reconcile::alert::AlertState;
 use crate::reconcile::ticket::{Decision, Members, RESOLVED_BEFORE_TICKET, decide, first};
 use crate::reconcile::timing::{self, StandsFor};
@@ -63,6 +64,13 @@ pub async fn reconcile(
     if !changed.is_empty() {
         alerts::update(connection, &changed).await?;
         let verdicts = judge(policy, &heard, &changed)?;
+        let expiring: Vec<(AlertKey, Duration)> = verdicts
+            .iter()
+            .filter_map(|(alert, judged)| judged.expires_after().map(|after| (*alert, after)))
+            .collect();
+        if !expiring.is_empty() {
+            alerts::expire_after(connection, &expiring).await?;
+        }
         give_tickets(connection, policy, &changed, &verdicts, metrics).await?;
         // Where a ticket ends because its alert has fired again too late, the alert needs another one.
         if let Ended::Some = update_tickets(connection, policy, &changed, &verdicts).await? {
@@ -129,7 +137,7 @@ impl<'a> Batch<'a> {
 }
 
 /// What the policy has for a changed alert.
-struct Judged {
+pub(super) struct Judged {
     view: AlertView,
     tenant_id: Uuid,
     state: AlertState,
@@ -158,6 +166,11 @@ fn judge(
 }
 
 impl Judged {
+    /// After how long the alert counts as resolved, if it fires now.
+    fn expires_after(&self) -> Option<Duration> {
+        if self.state.firing() { expiry::expires_after(&self.routes, &self.view) } else { None }
+    }
+
     /// The targets in which the alert has no ticket by a route yet. One that another rule made, before the rules changed,
     /// serves its target on.
     fn unserved<'a>(
@@ -243,13 +256,13 @@ async fn give_tickets(
 }
 
 /// Whether tickets have ended whose alerts fire.
-enum Ended {
+pub(super) enum Ended {
     None,
     Some,
 }
 
 /// Brings the tickets of changed alerts in line with all their alerts. One that cannot be opened again ends.
-async fn update_tickets(
+pub(super) async fn update_tickets(
     connection: &mut PgConnection,
     policy: &Policy,
     changed: &[(AlertKey, AlertState)],

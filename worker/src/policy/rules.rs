@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use shared::settings::SettingsError;
 
+use super::expiry::ANSWERED;
 use super::matching::{MatchSettings, Matcher, Mismatch};
 use super::view::AlertView;
 use super::{AlreadyResolved, Route, RouteSettings};
@@ -122,6 +123,16 @@ impl Policy {
     /// What an alert gets. Whoever is for no rule gets the default.
     #[must_use]
     pub fn choose(&self, alert: &AlertView) -> Choice {
+        let Choice { mut routes, mut dropped } = self.take(alert);
+        let answers = routes.iter().find(|route| route.only_answers(alert));
+        dropped = dropped
+            .or(answers.map(|route| Dropped { rule: route.name.clone(), reason: ANSWERED.to_owned() }));
+        routes.retain(|route| !route.only_answers(alert));
+        Choice { routes, dropped }
+    }
+
+    /// By conditions alone.
+    fn take(&self, alert: &AlertView) -> Choice {
         let mut routes: Vec<Arc<Route>> = Vec::new();
         for rule in self.rules.iter().filter(|rule| rule.matcher.fits(alert)) {
             match &rule.outcome {
@@ -151,7 +162,7 @@ impl Policy {
                 (false, Err(mismatch), _) => Verdict::IsNotForIt(mismatch),
                 (false, Ok(()), Outcome::Tickets(route)) => {
                     (decided, any) = (!rule.goes_on, true);
-                    Verdict::Tickets { targets: route.targets.clone(), goes_on: rule.goes_on }
+                    Verdict::of(route, alert, rule.goes_on)
                 }
                 (false, Ok(()), Outcome::Drop(reason)) => {
                     decided = true;
@@ -160,11 +171,8 @@ impl Policy {
             };
             judgements.push(Judgement { rule: &rule.name, verdict });
         }
-        let verdict = if decided || any {
-            Verdict::IsNotAsked
-        } else {
-            Verdict::Tickets { targets: self.default.targets.clone(), goes_on: false }
-        };
+        let verdict =
+            if decided || any { Verdict::IsNotAsked } else { Verdict::of(&self.default, alert, false) };
         judgements.push(Judgement { rule: DEFAULT, verdict });
         judgements
     }
@@ -201,6 +209,15 @@ impl Policy {
         let last = self.rules.iter().position(|rule| rule.matcher.takes_all() && !rule.goes_on);
         let reached = last.map_or(self.rules.len(), |last| last + 1);
         self.rules.iter().skip(reached).map(|rule| rule.name.as_str())
+    }
+}
+
+impl Verdict {
+    fn of(route: &Route, alert: &AlertView, goes_on: bool) -> Self {
+        if route.only_answers(alert) {
+            return Self::Drops { reason: ANSWERED.to_owned() };
+        }
+        Self::Tickets { targets: route.targets.clone(), goes_on }
     }
 }
 
@@ -250,7 +267,7 @@ fn merged(base: Value, changes: Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -266,7 +283,7 @@ mod tests {
         shared::settings::load::<Defaults>(&defaults, None).map(|all| all.route).unwrap()
     }
 
-    fn policy(rules: Value) -> Result<Policy, String> {
+    pub(in crate::policy) fn policy(rules: Value) -> Result<Policy, String> {
         let rules: Vec<RuleSettings> = serde_json::from_value(rules).map_err(|error| error.to_string())?;
         Policy::new(settings(), rules).map_err(|error| error.to_string())
     }

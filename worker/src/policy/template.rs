@@ -78,6 +78,8 @@ pub struct TicketView {
     pub newest: Vec<String>,
     /// Since when its alerts come and go so often that it is held open; empty for other tickets.
     pub flapping_since: String,
+    /// Whether its alert counts as resolved because it did not fire anew, and not because Azure said so.
+    pub auto_resolved: bool,
 }
 
 /// A rendered text, and what went wrong when it is the plain one.
@@ -90,7 +92,17 @@ pub struct Rendered {
 /// A ticket that is yet to be made, for its first alert.
 impl Default for TicketView {
     fn default() -> Self {
-        Self { number: String::new(), follows: String::new(), alerts: 1 }
+        Self {
+            number: String::new(),
+            follows: String::new(),
+            route: String::new(),
+            alerts: 1,
+            auto_resolved: false,
+            firing: 0,
+            storm_since: String::new(),
+            newest: Vec::new(),
+            flapping_since: String::new(),
+        }
     }
 }
 

@@ -8,6 +8,9 @@ use uuid::Uuid;
 /// How far Azure's clock may be ahead of ours.
 const CLOCK_LEEWAY: SignedDuration = SignedDuration::from_mins(5);
 
+/// Stands for the notification that there was none of: the alert counts as resolved, since it did not fire anew.
+pub const NO_NOTIFICATION: Uuid = Uuid::nil();
+
 /// What one notification says about its alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
@@ -56,6 +59,14 @@ impl AlertState {
             Condition::Fired => Self { fired: self.fired.max(heard), ..self },
             Condition::Resolved => Self { resolved: self.resolved.max(heard), ..self },
         }
+    }
+
+    /// The state once the newest firing counts as over, though nothing said so. It speaks for that firing alone: a newer
+    /// one that is still on its way opens the alert again.
+    #[must_use]
+    pub fn expire(self) -> Self {
+        let Some((at, _)) = self.fired else { return self };
+        self.hear(&Report { notification: NO_NOTIFICATION, condition: Condition::Resolved, at: Some(at) }, at)
     }
 
     #[must_use]
@@ -110,6 +121,16 @@ mod tests {
     #[test]
     fn a_resolution_at_the_instant_of_the_firing_resolves_it() {
         assert!(!heard(&[fired(10), resolved(10)]).firing());
+    }
+
+    #[test]
+    fn an_alert_that_counts_as_resolved_fires_again_for_a_newer_firing_alone() {
+        let over = heard(&[fired(5), resolved(10), fired(20)]).expire();
+        assert!(!over.firing());
+        assert_eq!(over.resolved.unwrap().1, NO_NOTIFICATION);
+        assert!(!over.hear(&fired(15), first_received_at()).firing());
+        assert!(over.hear(&fired(21), first_received_at()).firing());
+        assert_eq!(AlertState::default().expire(), AlertState::default());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Alerts and the notifications heard about them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use shared::alert::identity::AlertKey;
@@ -77,7 +79,7 @@ pub async fn lock(
     rows.into_iter().map(|row| Ok((key(&row.alert_key)?, row.state()))).collect()
 }
 
-/// Writes the states of alerts that changed.
+/// Writes the states of alerts that changed; none counts as resolved by itself any more, until [`expire_after`] says so.
 ///
 /// # Errors
 /// When the database fails.
@@ -90,7 +92,8 @@ pub async fn update(
     sqlx::query(
         "UPDATE alerts a
          SET fired_at = u.fired_at, fired_notification = u.fired_notification,
-             resolved_through = u.resolved_through, resolved_notification = u.resolved_notification
+             resolved_through = u.resolved_through, resolved_notification = u.resolved_notification,
+             expires_at = NULL
          FROM UNNEST($1::bytea[], $2::timestamptz[], $3::uuid[], $4::timestamptz[], $5::uuid[])
               AS u (alert_key, fired_at, fired_notification, resolved_through, resolved_notification)
          WHERE a.alert_key = u.alert_key",
@@ -103,6 +106,49 @@ pub async fn update(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Lets firing alerts count as resolved so long from now on.
+///
+/// # Errors
+/// When the database fails.
+pub async fn expire_after(
+    connection: &mut PgConnection,
+    alerts: &[(AlertKey, Duration)],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE alerts a SET expires_at = now() + u.seconds * interval '1 second'
+         FROM UNNEST($1::bytea[], $2::float8[]) AS u (alert_key, seconds)
+         WHERE a.alert_key = u.alert_key",
+    )
+    .bind(alerts.iter().map(|(alert, _)| alert.0.to_vec()).collect::<Vec<_>>())
+    .bind(alerts.iter().map(|(_, after)| after.as_secs_f64()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The states of up to so many alerts whose time has come, locked until the transaction ends, in the order in which the
+/// intake locks them. Those that somebody has locked may be hearing of a new firing just now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take_expired(
+    connection: &mut PgConnection,
+    limit: u32,
+) -> Result<Vec<(AlertKey, AlertState)>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT alert_key, fired_at, fired_notification, resolved_through, resolved_notification
+         FROM alerts
+         WHERE alert_key = ANY(ARRAY(
+                   SELECT alert_key FROM alerts WHERE expires_at <= now() ORDER BY expires_at LIMIT $1))
+           AND expires_at <= now()
+         ORDER BY alert_key FOR UPDATE SKIP LOCKED",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| Ok((key(&row.alert_key)?, row.state()))).collect()
 }
 
 /// Keeps the notifications; one that was heard before counts as many deliveries more. Answers when each was first

@@ -11,6 +11,7 @@ use super::milliseconds;
 use super::storms::{self, Storm};
 use super::tickets::wants;
 use crate::connector::WorkItemState;
+use crate::reconcile::alert::NO_NOTIFICATION;
 use crate::reconcile::ticket::Wants;
 
 /// Alerts of a ticket that are counted; a ticket of more is a ticket of this many.
@@ -119,6 +120,8 @@ pub struct Source {
     pub follows: Option<String>,
     /// How many alerts the ticket stands for, up to a limit.
     pub alerts: u32,
+    /// Whether the alert counts as resolved though nothing said so.
+    pub auto_resolved: bool,
 }
 
 #[derive(FromRow)]
@@ -156,6 +159,7 @@ struct Row {
     resolved_body: Option<String>,
     follows_number: Option<String>,
     alerts: i64,
+    auto_resolved: bool,
 }
 
 /// Takes up to `limit` due tickets of a target that is not at rest, and then those that are to be looked at. While it is
@@ -236,7 +240,8 @@ pub async fn claim_due(
                 coalesce((extract(epoch FROM now() - c.failing_since) * 1000)::bigint, 0) AS failing_ms, c.retry_ms,
                 a.tenant_id, a.alert_id, f.body AS fired_body, r.body AS resolved_body,
                 p.external_number AS follows_number,
-                (SELECT count(*) FROM (SELECT FROM ticket_alerts m WHERE m.ticket_id = c.ticket_id LIMIT $7) few) AS alerts
+                (SELECT count(*) FROM (SELECT FROM ticket_alerts m WHERE m.ticket_id = c.ticket_id LIMIT $7) few) AS alerts,
+                NOT a.firing AND coalesce(a.resolved_notification = $8, false) AS auto_resolved
          FROM claimed c
          JOIN due USING (ticket_id)
          JOIN alerts a ON a.alert_key = c.shown_alert
@@ -251,6 +256,7 @@ pub async fn claim_due(
     .bind(milliseconds(terms.takeover_wait))
     .bind(milliseconds(terms.double_check_after))
     .bind(MOST_COUNTED)
+    .bind(NO_NOTIFICATION)
     .fetch_all(&mut *connection)
     .await?;
     let mut claims: Vec<Claim> = rows.into_iter().map(Row::claim).collect::<Result<_, _>>()?;
@@ -316,6 +322,7 @@ impl Row {
                 resolved: self.resolved_body,
                 follows: self.follows_number,
                 alerts: u32::try_from(self.alerts).unwrap_or(u32::MAX),
+                auto_resolved: self.auto_resolved,
             },
         })
     }

@@ -3,7 +3,7 @@
 use azure_simulator::alerts::AlertRule;
 use serde_json::{Value, json};
 
-use crate::world::{World, at, in_world, kind, metric, minutes_after};
+use crate::world::{World, at, in_world, kind, metric, minutes_after, press};
 
 #[test]
 fn the_end_of_an_incident_that_azure_calls_fired_resolves_the_ticket_of_its_beginning() {
@@ -61,14 +61,7 @@ fn each_press_of_the_test_button_is_an_incident_of_its_own() {
     in_world(async {
         let world = World::with_workers(1).await;
         for minute in [1, 2, 2] {
-            let mut sample: Value = serde_json::from_slice(&metric(1).fired()).unwrap();
-            let essentials = &mut sample["data"]["essentials"];
-            essentials["alertId"] = json!(
-                "/subscriptions/11111111-1111-1111-1111-111111111111/providers/Microsoft.AlertsManagement/alerts/\
-                 12345678-1234-1234-1234-1234567890ab"
-            );
-            essentials["firedDateTime"] = json!(format!("2026-03-22T13:{minute:02}:00Z"));
-            world.send(sample.to_string().into()).await;
+            world.send(press(minute)).await;
         }
         world.settled(3).await;
         let incidents = world.snow().tickets();

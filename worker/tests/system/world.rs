@@ -10,6 +10,7 @@ use bytes::Bytes;
 use itsm_simulator::servicenow::{ServiceNow, Ticket};
 use itsm_simulator::{ItsmSimulator, Running, Settings};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use shared::alert::Notification;
 use shared::amqp::Publisher;
 use shared::message::Message;
@@ -275,6 +276,18 @@ pub(crate) async fn database_proxy() -> Proxy {
 /// A metric alert of the rule with this number.
 pub(crate) fn metric(number: u64) -> Alert {
     rule(number).fire(at("2026-03-22T13:58:24.3713213Z"))
+}
+
+/// A sample of the portal's test button.
+pub(crate) fn press(minute: u8) -> Bytes {
+    let mut sample: Value = serde_json::from_slice(&metric(1).fired()).unwrap();
+    let essentials = &mut sample["data"]["essentials"];
+    essentials["alertId"] = json!(
+        "/subscriptions/11111111-1111-1111-1111-111111111111/providers/Microsoft.AlertsManagement/alerts/\
+         12345678-1234-1234-1234-1234567890ab"
+    );
+    essentials["firedDateTime"] = json!(format!("2026-03-22T13:{minute:02}:00Z"));
+    sample.to_string().into()
 }
 
 pub(crate) fn rule(number: u64) -> AlertRule {

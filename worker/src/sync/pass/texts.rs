@@ -63,6 +63,7 @@ impl Progress<'_> {
             follows: self.claim.source.follows.clone().unwrap_or_default(),
             route: self.route.name.clone(),
             alerts: self.claim.storm.as_ref().map_or(self.claim.source.alerts, |storm| storm.alerts),
+            auto_resolved: self.claim.source.auto_resolved,
             firing: self.claim.storm.as_ref().map_or(0, |storm| storm.firing),
             storm_since: self.claim.storm.as_ref().map(|storm| storm.since.to_string()).unwrap_or_default(),
             newest: self.claim.storm.as_ref().map(|storm| storm.newest.clone()).unwrap_or_default(),
