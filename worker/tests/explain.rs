@@ -15,6 +15,7 @@ const SETTINGS: &str = r#"
     [route]
     target = "snow"
     open.fields = { "u_rule" = "{{ alert.rule }}" }
+    auto_resolve.after = "72h"
     [[routes]]
     name = "logs"
     match = { kind = "log_*" }
@@ -23,6 +24,7 @@ const SETTINGS: &str = r#"
     name = "slow"
     match = { kind = "metric_*", severity = ["Sev2"] }
     open_after = "5m"
+    portal_test.action = "answer"
     open.summary = "Slow: {{ alert.title }}"
     [targets.snow.connector.servicenow]
     base_url = "https://example.service-now.com"
@@ -85,6 +87,29 @@ fn a_resolved_notification_shows_the_texts_of_the_resolution() {
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(said["condition"], "Resolved");
     assert!(said["tickets"][0]["note"].as_str().unwrap().contains("resolved"), "{said}");
+}
+
+#[test]
+fn it_says_when_an_alert_counts_as_resolved_and_what_becomes_of_a_test_of_the_portal() {
+    let said = text(&explain(&alert(Kind::ActivityAdministrative).fired(), &[]).stdout);
+    let expected = "ends         counts as resolved after 72h without a new firing (auto_resolve.after)";
+    assert!(said.contains(expected), "{said}");
+    assert!(!text(&explain(&alert(Kind::MetricStatic).fired(), &[]).stdout).contains("counts as resolved"));
+
+    let press = |kind: Kind| {
+        let mut body: Value = serde_json::from_slice(&alert(kind).fired()).unwrap();
+        body["data"]["essentials"]["alertId"] = "/x/12345678-1234-1234-1234-1234567890ab".into();
+        text(&explain(body.to_string().as_bytes(), &[]).stdout)
+    };
+    let said = press(Kind::ActivityAdministrative);
+    assert!(
+        said.contains("counts as resolved after 1h without a new firing (portal_test.resolve_after)"),
+        "{said}"
+    );
+    assert!(said.contains("[Test]"), "{said}");
+    let said = press(Kind::MetricStatic);
+    assert!(said.contains("slow   makes none: it is a test notification of the portal"), "{said}");
+    assert!(said.contains("no ticket"), "{said}");
 }
 
 #[test]

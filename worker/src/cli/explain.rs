@@ -14,10 +14,10 @@ use super::output::{Format, answer, answer_json, one_line, printable_body};
 use crate::config::Config;
 use crate::connector::CiCandidate;
 use crate::intake::reading::group;
-use crate::policy::Route;
 use crate::policy::rules::{Judgement, Verdict};
 use crate::policy::template::{Template, TicketView, Transition};
 use crate::policy::view::AlertView;
+use crate::policy::{Route, expiry};
 
 /// Azure sends no more, and ingest takes no more.
 const MAX_BODY_BYTES: u64 = 1024 * 1024;
@@ -35,6 +35,8 @@ struct Explanation {
     resolved_at: String,
     /// What tells the problem from others.
     series: String,
+    /// When it counts as resolved though nothing says so, if ever.
+    expires: Option<String>,
     rules: Vec<Asked>,
     ci_candidates: Vec<String>,
     tickets: Vec<Planned>,
@@ -96,11 +98,17 @@ fn explain(config: &Config, tenant: Uuid, notification: &Notification<'_>) -> Ex
         Condition::Resolved => Transition::Resolve,
     };
     let choice = policy.choose(&view);
+    let fires = view.condition != Condition::Resolved.as_str();
+    let expires = expiry::expires_after(&choice.routes, &view).filter(|_| fires).map(|after| {
+        let length = SpanPrinter::new().unsigned_duration_to_string(&after);
+        format!("counts as resolved after {length} without a new firing ({})", expiry::setting(&view))
+    });
     let tickets = choice.routes.iter().flat_map(|route| {
         route.targets.iter().map(|target| planned(route, target, tenant, &view, transition))
     });
     Explanation {
         tickets: tickets.collect(),
+        expires,
         rules: policy.trace(&view).iter().map(asked).collect(),
         ci_candidates: view.ci_candidates.iter().map(candidate).collect(),
         alert_id: view.id,
@@ -190,6 +198,7 @@ fn told(explanation: &Explanation) -> String {
     line("fired at", &explanation.fired_at);
     line("resolved at", &explanation.resolved_at);
     line("series", &explanation.series);
+    line("ends", explanation.expires.as_deref().unwrap_or_default());
     lines.push("\nrules, in order".to_owned());
     let width = explanation.rules.iter().map(|asked| asked.rule.chars().count()).max().unwrap_or(0);
     lines.extend(
