@@ -19,6 +19,7 @@ mod legacy;
 mod looks;
 mod many;
 mod people;
+mod policies;
 #[cfg(feature = "real-itsm")]
 mod request_tracker;
 mod routes;
