@@ -16,6 +16,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::connector::{CallSettings, Connector, ConnectorSettings, TlsSettings};
 use crate::policy::RouteSettings;
 use crate::policy::rules::{Policy, RuleSettings};
+use crate::policy::windows::WindowSettings;
 use crate::sync::binding::{CiSettings, Strategies};
 use crate::sync::pace::LookAgainSettings;
 
@@ -178,6 +179,8 @@ struct RawConfig {
     #[serde(default)]
     routes: Vec<RuleSettings>,
     #[serde(default)]
+    maintenance_windows: Vec<WindowSettings>,
+    #[serde(default)]
     targets: BTreeMap<String, RawTarget>,
 }
 
@@ -256,7 +259,7 @@ impl TryFrom<RawConfig> for Config {
             "database.url is not postgres://user:password@host:port/name",
         )?;
         raw.log.check()?;
-        let policy = Policy::new(raw.route, raw.routes)?;
+        let policy = Policy::new(raw.route, raw.routes, raw.maintenance_windows)?;
         check(
             policy.routes().all(|route| raw.sweep.retention >= route.reopen_window),
             "sweep.retention must be at least route.reopen_window: a ticket is reopened as long as it is kept",

@@ -16,6 +16,7 @@ pub mod people;
 pub mod rules;
 pub mod template;
 pub mod view;
+pub mod windows;
 
 use damping::{FlappingSettings, StormSettings};
 use expiry::{AutoResolve, PortalTest};

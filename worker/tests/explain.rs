@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use azure_simulator::alerts::{Alert, AlertRule, Kind};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 const SETTINGS: &str = r#"
@@ -26,6 +26,11 @@ const SETTINGS: &str = r#"
     open_after = "5m"
     portal_test.action = "answer"
     open.summary = "Slow: {{ alert.title }}"
+    [[maintenance_windows]]
+    name = "the longest day"
+    match = { severity = ["Sev0"] }
+    from = "YESTERDAY"
+    until = "TOMORROW"
     [targets.snow.connector.servicenow]
     base_url = "https://example.service-now.com"
     auth.basic = { username = "u", password = "p" }
@@ -35,10 +40,18 @@ fn alert(kind: Kind) -> Alert {
     AlertRule::new(kind, 1, 1).fire(Timestamp::UNIX_EPOCH)
 }
 
+fn tomorrow() -> Timestamp {
+    Timestamp::now() + SignedDuration::from_hours(24)
+}
+
 /// The command with this on its standard input.
 fn explain(body: &[u8], arguments: &[&str]) -> Output {
     let mut settings = tempfile::NamedTempFile::new().unwrap();
-    settings.write_all(SETTINGS.as_bytes()).unwrap();
+    let day = SignedDuration::from_hours(24);
+    let text = SETTINGS
+        .replace("YESTERDAY", &(Timestamp::now() - day).to_string())
+        .replace("TOMORROW", &tomorrow().to_string());
+    settings.write_all(text.as_bytes()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
     command.arg("--config").arg(settings.path()).args(["explain", "-"]).args(arguments);
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -78,6 +91,19 @@ fn in_json_it_says_the_same_and_a_dropped_alert_has_no_ticket() {
     assert_eq!(said["tickets"].as_array().unwrap().len(), 0);
     assert_eq!(said["rules"][0]["says"], "makes none: the logs have a team of their own");
     assert_eq!(said["rules"][2]["says"], "is not asked");
+}
+
+#[test]
+fn an_alert_in_a_maintenance_window_is_told_until_when_its_ticket_waits_and_for_which() {
+    let before = tomorrow();
+    let severe = text(&alert(Kind::MetricStatic).fired()).replace("\"Sev2\"", "\"Sev0\"");
+    let output = explain(severe.as_bytes(), &["--json"]);
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let waits = said["tickets"][0]["waits"].as_str().unwrap();
+    let rest = waits.strip_prefix("until ").unwrap();
+    let until: Timestamp =
+        rest.strip_suffix(" (maintenance window the longest day)").unwrap().parse().unwrap();
+    assert!(before.duration_since(until) <= SignedDuration::from_secs(1) && until <= tomorrow(), "{waits}");
 }
 
 #[test]

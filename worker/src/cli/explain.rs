@@ -3,20 +3,23 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use jiff::fmt::friendly::SpanPrinter;
 use serde::Serialize;
 use shared::alert::{Condition, Notification};
 use uuid::Uuid;
 
-use super::output::{Format, answer, answer_json, one_line, printable_body};
+use super::output::{Format, answer, answer_json, one_line, printable_body, second};
 use crate::config::Config;
 use crate::connector::CiCandidate;
 use crate::intake::reading::group;
-use crate::policy::rules::{Judgement, Verdict};
+use crate::policy::rules::{Judgement, Policy, Verdict};
 use crate::policy::template::{Template, TicketView, Transition};
 use crate::policy::view::AlertView;
+use crate::policy::windows::Hold;
 use crate::policy::{Route, expiry};
 
 /// Azure sends no more, and ingest takes no more.
@@ -104,7 +107,7 @@ fn explain(config: &Config, tenant: Uuid, notification: &Notification<'_>) -> Ex
         format!("counts as resolved after {length} without a new firing ({})", expiry::setting(&view))
     });
     let tickets = choice.routes.iter().flat_map(|route| {
-        route.targets.iter().map(|target| planned(route, target, tenant, &view, transition))
+        route.targets.iter().map(|target| planned(policy, route, target, tenant, &view, transition))
     });
     Explanation {
         tickets: tickets.collect(),
@@ -123,7 +126,14 @@ fn explain(config: &Config, tenant: Uuid, notification: &Notification<'_>) -> Ex
     }
 }
 
-fn planned(route: &Route, target: &str, tenant: Uuid, view: &AlertView, transition: Transition) -> Planned {
+fn planned(
+    policy: &Policy,
+    route: &Route,
+    target: &str,
+    tenant: Uuid,
+    view: &AlertView,
+    transition: Transition,
+) -> Planned {
     let (ticket, mut failures) = (TicketView::default(), Vec::new());
     let mut render = |template: &Template| {
         let rendered = route.templates.render(template, view, &ticket);
@@ -137,16 +147,21 @@ fn planned(route: &Route, target: &str, tenant: Uuid, view: &AlertView, transiti
     let group = group(route, tenant, view);
     failures.extend(group.fallback.clone());
     let weight = route.weight(view.level);
-    let (setting, wait) = match transition {
-        Transition::Resolve => ("resolve_after", route.pace.resolve_after),
-        Transition::Open | Transition::Update | Transition::Reopen => ("open_after", route.pace.open_after),
+    let waits = match transition {
+        Transition::Resolve => waits("resolve_after", route.pace.resolve_after),
+        Transition::Open | Transition::Update | Transition::Reopen => {
+            let held = policy.hold_new(route, Timestamp::now(), view);
+            held.map(|Hold { until, window }| {
+                format!("until {} (maintenance window {window})", second(until))
+            })
+            .or_else(|| waits("open_after", route.pace.open_after))
+        }
     };
-    let length = SpanPrinter::new().unsigned_duration_to_string(&wait);
     Planned {
         target: target.to_owned(),
         rule: route.name.clone(),
         correlation_key: group.correlation_key(target),
-        waits: (!wait.is_zero()).then(|| format!("{length} ({setting})")),
+        waits,
         impact: weight.impact,
         urgency: weight.urgency,
         summary,
@@ -155,6 +170,11 @@ fn planned(route: &Route, target: &str, tenant: Uuid, view: &AlertView, transiti
         fields,
         failures,
     }
+}
+
+fn waits(setting: &str, wait: Duration) -> Option<String> {
+    let length = SpanPrinter::new().unsigned_duration_to_string(&wait);
+    (!wait.is_zero()).then(|| format!("{length} ({setting})"))
 }
 
 fn asked(judgement: &Judgement<'_>) -> Asked {

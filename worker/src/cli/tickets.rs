@@ -160,14 +160,16 @@ fn text(text: &Option<String>) -> String {
 
 fn line(ticket: &TicketLine) -> String {
     let reason = ticket.reason.as_deref().map(|reason| format!("  ({})", printable(reason)));
+    let waits = ticket.waits_until.map(|until| format!("  (not made before {})", second(until.to_jiff())));
     format!(
-        "{:<14} {:<11} {:<20} {:<20} {:<16} {}{}",
+        "{:<14} {:<11} {:<20} {:<20} {:<16} {}{}{}",
         text(&ticket.number),
         ticket.state,
         fired(ticket.fired_at.to_jiff()),
         text(&ticket.ci),
         ticket.target,
         text(&ticket.rule),
+        waits.unwrap_or_default(),
         reason.unwrap_or_default()
     )
 }

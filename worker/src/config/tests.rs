@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::*;
+use crate::policy::view::AlertView;
 
 pub(super) const NEEDED: &str = r#"
     amqp.url = "amqp://localhost"
@@ -66,6 +67,10 @@ fn what_cannot_be_used_is_named() {
         ("dead_letters.max_waiting = 0", "dead_letters.max_waiting"),
         ("targets.snow.ci.strategies = [\"host\"]", "targets.snow.ci.strategies"),
         ("route.correlation_key = \" \"", "route.correlation_key"),
+        (
+            "maintenance_windows = [{ name = \"x\", start = \"0 1 * * *\" }]",
+            "maintenance_windows[0] (x): give start",
+        ),
         ("targets.snow.tls.ca_file = \"/nowhere\"", "targets.snow.tls.ca_file: /nowhere: cannot be read"),
     ];
     for (line, key) in cases {
@@ -117,6 +122,24 @@ fn the_policies_of_the_documentation_can_be_used() {
         checked += 1;
     }
     assert_eq!(checked, 3);
+}
+
+#[test]
+fn at_night_the_small_team_of_the_documentation_has_new_tickets_wait_that_are_not_urgent() {
+    let policy = include_str!("../../../docs/examples/policies/small-team.toml");
+    let needed = "amqp.url = \"amqp://localhost\"\ndatabase.url = \"postgres://localhost/x\"";
+    let policy = load_text(&format!("{needed}\n{policy}")).map_err(|error| error.to_string()).unwrap().policy;
+    let held = |at: &str, severity: &str| {
+        let alert = AlertView { severity: severity.to_owned(), ..AlertView::default() };
+        policy.hold(at.parse().unwrap(), &alert).map(|hold| (hold.until.to_string(), hold.window.to_owned()))
+    };
+    let until = |until: &str, window: &str| Some((until.to_owned(), window.to_owned()));
+    assert_eq!(held("2026-11-25T22:00:00Z", "Sev2"), until("2026-11-26T07:00:00Z", "night"));
+    assert_eq!(held("2026-11-25T22:00:00Z", "Sev1"), None);
+    assert_eq!(held("2026-11-25T12:00:00Z", "Sev2"), None);
+    // A Friday in summer.
+    assert_eq!(held("2026-07-03T18:00:00Z", "Sev3"), until("2026-07-06T06:00:00Z", "weekend"));
+    assert_eq!(held("2026-12-06T00:00:00Z", "Sev0"), until("2026-12-06T05:00:00Z", "new storage"));
 }
 
 #[test]

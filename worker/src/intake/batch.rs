@@ -188,7 +188,13 @@ impl Judged {
     }
 
     /// The tickets that the alert has not yet.
-    fn wanted(&self, alert: AlertKey, served: &BTreeSet<Serving>, metrics: &IntakeMetrics) -> Vec<Wanted> {
+    fn wanted(
+        &self,
+        alert: AlertKey,
+        policy: &Policy,
+        served: &BTreeSet<Serving>,
+        metrics: &IntakeMetrics,
+    ) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         for (route, target) in self.unserved(alert, served) {
             let group = group(route, self.tenant_id, &self.view);
@@ -203,7 +209,7 @@ impl Judged {
                 correlation_key: group.correlation_key(target),
                 title: self.view.title.chars().take(MAX_TITLE_CHARS).collect(),
                 storm_since: None,
-                wait: route.pace.open_after,
+                wait: policy.wait(route, Timestamp::now(), &self.view),
                 ticket: first(alert, &self.state),
             });
         }
@@ -239,7 +245,7 @@ async fn give_tickets(
         alerts::explain_no_ticket_once(connection, &over, RESOLVED_BEFORE_TICKET).await?;
     }
     let mut wanted: Vec<Wanted> =
-        verdicts.iter().flat_map(|(alert, judged)| judged.wanted(*alert, &served, metrics)).collect();
+        verdicts.iter().flat_map(|(alert, judged)| judged.wanted(*alert, policy, &served, metrics)).collect();
     if wanted.is_empty() {
         return Ok(());
     }

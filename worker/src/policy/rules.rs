@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use shared::settings::SettingsError;
@@ -10,6 +12,7 @@ use shared::settings::SettingsError;
 use super::expiry::ANSWERED;
 use super::matching::{MatchSettings, Matcher, Mismatch};
 use super::view::AlertView;
+use super::windows::{Hold, WindowSettings, Windows};
 use super::{AlreadyResolved, Route, RouteSettings};
 
 /// How the default route is known.
@@ -42,6 +45,7 @@ pub struct Policy {
     rules: Vec<Rule>,
     default: Arc<Route>,
     targets: BTreeSet<String>,
+    windows: Windows,
 }
 
 #[derive(Debug)]
@@ -97,11 +101,15 @@ pub enum Verdict {
 }
 
 impl Policy {
-    /// The rules over the default, whose keys they inherit.
+    /// The rules over the default, whose keys they inherit, and the windows in which new tickets wait.
     ///
     /// # Errors
-    /// When a rule or the default cannot be used; the message names it.
-    pub fn new(default: RouteSettings, rules: Vec<RuleSettings>) -> Result<Self, SettingsError> {
+    /// When a rule, the default or a window cannot be used; the message names it.
+    pub fn new(
+        default: RouteSettings,
+        rules: Vec<RuleSettings>,
+        windows: Vec<WindowSettings>,
+    ) -> Result<Self, SettingsError> {
         if rules.len() > MAX_RULES {
             return Err(SettingsError::Invalid(format!("there are more than {MAX_RULES} [[routes]]")));
         }
@@ -115,7 +123,8 @@ impl Policy {
             ready.push(rule.check(index, &base)?);
         }
         let default = Arc::new(Route::new(DEFAULT, default)?);
-        let mut policy = Self { rules: ready, default, targets: BTreeSet::new() };
+        let windows = Windows::new(windows)?;
+        let mut policy = Self { rules: ready, default, targets: BTreeSet::new(), windows };
         policy.targets = policy.routes().flat_map(|route| route.targets.iter().cloned()).collect();
         Ok(policy)
     }
@@ -175,6 +184,25 @@ impl Policy {
             if decided || any { Verdict::IsNotAsked } else { Verdict::of(&self.default, alert, false) };
         judgements.push(Judgement { rule: DEFAULT, verdict });
         judgements
+    }
+
+    /// Until when a new ticket of the alert waits, if a window covers it.
+    #[must_use]
+    pub fn hold(&self, now: Timestamp, alert: &AlertView) -> Option<Hold<'_>> {
+        self.windows.hold(now, alert)
+    }
+
+    /// How long a new ticket of the alert by this route waits: as long as the route says, and then to the end of a window.
+    #[must_use]
+    pub fn wait(&self, route: &Route, now: Timestamp, alert: &AlertView) -> Duration {
+        let held = self.hold_new(route, now, alert);
+        held.map_or(route.pace.open_after, |hold| hold.until.duration_since(now).unsigned_abs())
+    }
+
+    /// Until when a new ticket of the alert by this route waits, if a window covers it once the route would have it made.
+    #[must_use]
+    pub fn hold_new(&self, route: &Route, now: Timestamp, alert: &AlertView) -> Option<Hold<'_>> {
+        self.hold(now.checked_add(route.pace.open_after).ok()?, alert)
     }
 
     /// The route of this name; the default for one that is no more.
@@ -267,130 +295,4 @@ fn merged(base: Value, changes: Value) -> Value {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn settings() -> RouteSettings {
-        #[derive(Deserialize)]
-        struct Defaults {
-            route: RouteSettings,
-        }
-        let defaults = include_str!("../../config.default.toml");
-        let defaults = defaults.replace("\n[route]\n", "\n[route]\ntarget = \"snow\"\n");
-        shared::settings::load::<Defaults>(&defaults, None).map(|all| all.route).unwrap()
-    }
-
-    pub(in crate::policy) fn policy(rules: Value) -> Result<Policy, String> {
-        let rules: Vec<RuleSettings> = serde_json::from_value(rules).map_err(|error| error.to_string())?;
-        Policy::new(settings(), rules).map_err(|error| error.to_string())
-    }
-
-    fn alert(severity: &str, group: &str) -> AlertView {
-        AlertView { severity: severity.to_owned(), resource_group: group.to_owned(), ..AlertView::default() }
-    }
-
-    fn chosen(policy: &Policy, alert: &AlertView) -> Vec<String> {
-        policy.choose(alert).routes.iter().map(|route| route.name.clone()).collect()
-    }
-
-    #[test]
-    fn the_first_rule_that_is_for_it_decides_and_the_default_takes_the_rest() {
-        let policy = policy(json!([
-            {"name": "quiet", "match": {"severity": "Sev4"}, "drop": "nobody acts on it"},
-            {"name": "copy", "match": {"resource_group": "prod-*"}, "continue": true, "target": "audit"},
-            {"name": "prod", "match": {"resource_group": "prod-*"}, "target": ["snow", "pager"], "reopen_window": "1h"},
-        ]))
-        .unwrap();
-        assert_eq!(chosen(&policy, &alert("Sev1", "dev")), [DEFAULT]);
-        assert_eq!(chosen(&policy, &alert("Sev1", "prod-web")), ["copy", "prod"]);
-        let dropped = policy.choose(&alert("Sev4", "prod-web"));
-        assert!(dropped.routes.is_empty());
-        assert_eq!(dropped.dropped.unwrap().reason, "nobody acts on it");
-        assert_eq!(policy.targets().iter().collect::<Vec<_>>(), ["audit", "pager", "snow"]);
-        assert_eq!(policy.route("prod").reopen_window.as_secs(), 3600);
-        assert_eq!(policy.route("gone").name, DEFAULT);
-    }
-
-    #[test]
-    fn a_rule_inherits_every_key_that_it_does_not_give() {
-        let policy = policy(json!([
-            {"name": "db", "open": {"fields": {"team": "db"}}, "severity": {"sev0": {"impact": 2, "urgency": 2}}},
-        ]))
-        .unwrap();
-        let (db, default) = (policy.route("db"), policy.route(DEFAULT));
-        assert_eq!((&db.targets, db.reopen_window), (&default.targets, default.reopen_window));
-        assert_eq!(db.weight(None), default.weight(None));
-        assert_ne!(
-            db.weight(Some(shared::alert::Severity::Sev0)),
-            default.weight(Some(shared::alert::Severity::Sev0))
-        );
-        assert_eq!(db.templates.field_names().0.into_iter().collect::<Vec<_>>(), ["team"]);
-    }
-
-    #[test]
-    fn a_rule_that_cannot_be_used_is_named() {
-        let refuse = |rule: Value, expected: &str| {
-            let error = policy(json!([{"name": "fine"}, rule])).unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        };
-        refuse(json!({"name": "fine"}), "two [[routes]] are named \"fine\"");
-        refuse(json!({"name": "route"}), "routes[1] (route): a name has");
-        refuse(json!({"name": "x", "sumary": "y"}), "routes[1] (x): unknown field `sumary`");
-        refuse(json!({"name": "x", "open": {"summary": "{{ alert."}}), "routes[1] (x): route.open.summary");
-        refuse(json!({"name": "x", "match": {"rule": "regex:("}}), "routes[1] (x).match.rule");
-        refuse(json!({"name": "x", "drop": " "}), "drop is empty");
-        refuse(json!({"name": "x", "drop": "y", "target": "snow"}), "remove its other keys");
-        refuse(json!({"name": "x", "target": []}), "route.target");
-        refuse(json!({"name": "x", "reopen_window": "soon"}), "routes[1] (x)");
-    }
-
-    #[test]
-    fn rules_after_one_for_every_alert_are_out_of_reach() {
-        let policy = policy(json!([{"name": "a", "continue": true}, {"name": "b"}, {"name": "c"}])).unwrap();
-        assert_eq!(policy.unreachable().collect::<Vec<_>>(), ["c"]);
-    }
-
-    #[test]
-    fn the_trace_says_of_each_rule_why() {
-        let policy = policy(json!([
-            {"name": "dev", "match": {"resource_group": "dev"}},
-            {"name": "prod", "match": {"severity": "Sev1"}},
-        ]))
-        .unwrap();
-        let alert = alert("Sev1", "web");
-        let trace = policy.trace(&alert);
-        let mismatch = Mismatch { condition: "resource_group".to_owned(), has: vec!["web".to_owned()] };
-        assert_eq!(trace[0].verdict, Verdict::IsNotForIt(mismatch));
-        assert_eq!(trace[1].verdict, Verdict::Tickets { targets: vec!["snow".to_owned()], goes_on: false });
-        assert_eq!((trace[2].rule, &trace[2].verdict), (DEFAULT, &Verdict::IsNotAsked));
-    }
-
-    proptest! {
-        #[test]
-        fn every_alert_gets_a_ticket_or_a_reason_and_the_trace_says_the_same(
-            rules in prop::collection::vec((0..5_u8, any::<bool>(), any::<bool>()), 0..6), severity in 0..5_u8
-        ) {
-            let rules: Vec<Value> = rules.iter().enumerate().map(|(index, (severity, drops, goes_on))| {
-                let conditions = json!({"severity": format!("Sev{severity}")});
-                let name = format!("rule {index}");
-                if *drops {
-                    json!({"name": name, "match": conditions, "drop": "why not"})
-                } else {
-                    json!({"name": name, "match": conditions, "continue": goes_on})
-                }
-            }).collect();
-            let (policy, alert) = (policy(Value::Array(rules)).unwrap(), alert(&format!("Sev{severity}"), ""));
-            let choice = policy.choose(&alert);
-            prop_assert_eq!(choice.routes.is_empty(), choice.dropped.is_some() && choice.routes.is_empty());
-            let trace = policy.trace(&alert);
-            let makes = trace.iter().filter(|judged| matches!(judged.verdict, Verdict::Tickets { .. }));
-            let makes: Vec<&str> = makes.map(|judged| judged.rule).collect();
-            prop_assert_eq!(makes, choice.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>());
-            let drops = trace.iter().any(|judged| matches!(judged.verdict, Verdict::Drops { .. }));
-            prop_assert_eq!(drops, choice.dropped.is_some());
-        }
-    }
-}
+pub(super) mod tests;

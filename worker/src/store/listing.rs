@@ -42,6 +42,9 @@ pub struct TicketLine {
     pub rule: Option<String>,
     #[serde(serialize_with = "instant")]
     pub fired_at: SqlTimestamp,
+    /// When it is made, or is not needed, if it waits for that without a failure.
+    #[serde(serialize_with = "maybe_instant")]
+    pub waits_until: Option<SqlTimestamp>,
     /// Why it is in this state, where that is not plain.
     pub reason: Option<String>,
     pub correlation_id: String,
@@ -91,6 +94,7 @@ pub async fn tickets(pool: &PgPool, filter: &Filter) -> Result<Vec<TicketLine>, 
                          WHEN t.synced = 'none' THEN 'not_needed'
                          WHEN t.left_alone THEN 'left'
                          ELSE t.synced END AS state,
+                    CASE WHEN t.synced = 'none' AND t.last_error IS NULL AND t.due_at > now() THEN t.due_at END AS waits_until,
                     coalesce(t.last_error, t.end_reason, t.settled_reason, t.ci_missing) AS reason
              FROM tickets t JOIN alerts a ON a.alert_key = t.shown_alert) listed
          WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR target = $2)

@@ -37,7 +37,7 @@ pub struct Outcome {
     /// People ended it while its alert fires, and it stays so.
     pub left_alone: bool,
     pub brought_back: u32,
-    /// Milliseconds until it is tried again; none when it succeeded or is parked.
+    /// Milliseconds until it is tried again, or the window that holds it has ended; none when it succeeded or is parked.
     pub retry_ms: Option<u64>,
     pub park: bool,
     pub error: Option<String>,
@@ -86,7 +86,7 @@ pub async fn record(
              -- Somebody may have come to doubt it since this one was claimed.
              write_unsure = o.write_unsure OR t.write_unsure AND t.version > o.version, lease_until = NULL, leased_by = NULL,
              failing_since = CASE WHEN o.error IS NOT NULL THEN coalesce(t.failing_since, now()) END,
-             retry_ms = coalesce(o.retry_ms, 0), last_error = o.error,
+             retry_ms = CASE WHEN o.error IS NOT NULL THEN coalesce(o.retry_ms, 0) ELSE 0 END, last_error = o.error,
              parked_at = CASE WHEN o.park THEN now() END,
              settled_reason = o.settled_reason,
              looked_at = CASE WHEN o.looked THEN now() ELSE t.looked_at END,

@@ -51,6 +51,8 @@ struct Progress<'a> {
     check: DoubleCheck,
     doubles: Vec<WorkItem>,
     people: People,
+    /// A window holds the ticket until then, if it is not made yet.
+    held_until: Option<Timestamp>,
     binding: Binding,
     /// The configuration item that was missing, until it is written.
     found: Option<Ci>,
@@ -86,10 +88,12 @@ impl Pass {
     /// `claimed_at` is from before the claim was committed.
     pub async fn run(&self, claim: Claim, claimed_at: BootInstant) -> Done {
         // The same rules for all of the pass, also if they change meanwhile.
-        let route = Arc::clone(self.policies.borrow().route(&claim.route));
+        let policy = Arc::clone(&self.policies.borrow());
+        let route = Arc::clone(policy.route(&claim.route));
         let mut progress = Progress {
             pass: self,
             people: route.people,
+            held_until: None,
             route,
             lease: Lease::since(claimed_at, self.lease_length),
             seen: Seen::Nothing,
@@ -107,7 +111,13 @@ impl Pass {
             attempts: Vec::new(),
             claim,
         };
-        progress.people = progress.people.towards(&progress.view(progress.claim.source.fired.as_ref()));
+        let source = &progress.claim.source;
+        let alert = progress.view(source.fired.as_ref().or(source.resolved.as_ref()));
+        progress.people = progress.people.towards(&alert);
+        // What follows a ticket that people have ended is no news, and does not wait.
+        if progress.claim.item.is_none() && progress.claim.brought_back == 0 {
+            progress.held_until = policy.hold(Timestamp::now(), &alert).map(|hold| hold.until);
+        }
         let ending = progress.finish().await;
         Done {
             target: self.name.clone(),
@@ -160,6 +170,7 @@ impl Progress<'_> {
             people: self.people,
             check: self.check,
             binding: self.binding,
+            held_until: self.held_until,
             record_resolved: self.route.already_resolved == AlreadyResolved::Record,
             seen: self.seen,
         }
@@ -178,9 +189,11 @@ impl Progress<'_> {
             }
             // What a person resolved while the alert fires stays open in the ledger: it is not our resolution.
             (Settlement::Left(Deed::Resolved), _, _) => item.state = WorkItemState::Open,
-            (Settlement::InSync | Settlement::NotNeeded, Seen::Item(state), _) => item.state = state,
+            (Settlement::InSync | Settlement::NotNeeded | Settlement::Held(_), Seen::Item(state), _) => {
+                item.state = state
+            }
             (
-                Settlement::InSync | Settlement::NotNeeded,
+                Settlement::InSync | Settlement::NotNeeded | Settlement::Held(_),
                 Seen::Nothing | Seen::Gone | Seen::Absent,
                 Wants::Open | Wants::Resolved,
             ) => {}

@@ -31,6 +31,8 @@ pub struct Situation {
     pub look_due: bool,
     /// The route wants a ticket for the record even if the alert is resolved by now.
     pub record_resolved: bool,
+    /// A maintenance window holds new tickets of the alert until then.
+    pub held_until: Option<Timestamp>,
     pub people: People,
     pub check: DoubleCheck,
     pub binding: Binding,
@@ -112,6 +114,8 @@ pub enum Settlement {
     InSync,
     /// Resolved before there was a work item.
     NotNeeded,
+    /// It is not made before the end of a maintenance window.
+    Held(Timestamp),
     /// The ITSM has closed or removed it, and nothing is firing that it stands for.
     Closed,
     /// People have ended it while its alert fires, and so it stays until the alert fires anew.
@@ -127,6 +131,7 @@ impl Settlement {
         match self {
             Self::InSync => "in_sync",
             Self::NotNeeded => "not_needed",
+            Self::Held(_) => "held",
             Self::Closed => "closed",
             Self::Left(_) => "left",
             Self::Replace(_) => "replaced",
@@ -156,9 +161,11 @@ fn without_item(situation: &Situation) -> Step {
     let unsure = situation.create_attempted && situation.seen != Seen::Absent;
     match situation.wants {
         _ if unsure => Step::LookUp,
-        Wants::Open => Step::Create,
-        Wants::Resolved if situation.record_resolved => Step::Create,
-        Wants::Resolved => Step::Done(Settlement::NotNeeded),
+        Wants::Resolved if !situation.record_resolved => Step::Done(Settlement::NotNeeded),
+        Wants::Open | Wants::Resolved => match situation.held_until {
+            Some(until) => Step::Done(Settlement::Held(until)),
+            None => Step::Create,
+        },
     }
 }
 

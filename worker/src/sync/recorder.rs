@@ -4,20 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
 use super::plan::{Deed, MOST_RETURNS, Settlement};
-use super::retry::{self, Failing, TargetVerdict, Verdict};
+use super::retry::{self, TargetVerdict};
 use crate::config::{DoubleCheckSettings, RetrySettings};
-use crate::connector::{ConnectorError, WorkItemState};
+use crate::connector::ConnectorError;
 use crate::failure_point::FailurePoint;
 use crate::metrics::SyncMetrics;
 use crate::reconcile::ticket::RESOLVED_BEFORE_TICKET;
-use crate::store::claims::{Ci, Claim};
+use crate::store::claims::Claim;
 use crate::store::outcomes::{self, Attempt, Outcome};
-use crate::store::{Failure, Ledger, detail, failure, storable, targets, tickets};
+use crate::store::{Failure, Ledger, failure, targets, tickets};
+
+mod outcome;
+
+use outcome::outcome;
 
 /// Outcomes that go into one transaction.
 const MAX_BATCH: usize = 256;
@@ -33,6 +38,9 @@ const CLOSED_AND_LEFT: &str =
 const RESOLVED_AND_LEFT: &str = "resolved in the ITSM while its alert fires, left so until it fires anew";
 const ENDED_TOO_OFTEN: &str =
     "resolved or closed in the ITSM again and again while its alert fires, left so until it fires anew";
+
+/// Why a ticket is not made yet.
+const HELD: &str = "waits for the end of a maintenance window";
 
 /// What became of one pass.
 pub struct Done {
@@ -74,7 +82,11 @@ impl Done {
             Ending::Settled(Settlement::Replace(Deed::Closed)) => Some(CLOSED_ELSEWHERE),
             Ending::Settled(Settlement::Replace(Deed::Resolved)) => Some(RESOLVED_ELSEWHERE),
             Ending::Settled(
-                Settlement::InSync | Settlement::NotNeeded | Settlement::Closed | Settlement::Left(_),
+                Settlement::InSync
+                | Settlement::NotNeeded
+                | Settlement::Held(_)
+                | Settlement::Closed
+                | Settlement::Left(_),
             )
             | Ending::Failed(_)
             | Ending::NotLooked(_)
@@ -87,6 +99,7 @@ impl Done {
         let deed = match self.ending {
             Ending::Settled(Settlement::InSync) | Ending::Failed(_) | Ending::OutOfTime => return None,
             Ending::Settled(Settlement::NotNeeded) => return Some(RESOLVED_BEFORE_TICKET),
+            Ending::Settled(Settlement::Held(_)) => return Some(HELD),
             Ending::Settled(Settlement::Closed) => return Some(CLOSED_ELSEWHERE),
             Ending::Settled(Settlement::Replace(_)) => return self.replaced(),
             // Nothing new is known: it is as it was.
@@ -160,7 +173,8 @@ impl Recorder {
     }
 
     async fn write(&self, batch: &[Done]) -> Written {
-        let outcomes: Vec<Outcome> = batch.iter().map(|done| outcome(done, &self.retry)).collect();
+        let outcomes: Vec<Outcome> =
+            batch.iter().map(|done| outcome(done, &self.retry, Timestamp::now())).collect();
         for attempt in 0..MAX_TRIES {
             let written =
                 self.ledger.with(async |connection| self.try_write(connection, batch, &outcomes).await);
@@ -305,6 +319,10 @@ impl Recorder {
             Ending::Settled(_) if done.found_nothing_new() => {
                 tracing::debug!(%ticket_id, number, "ticket {number} is as it was");
             }
+            Ending::Settled(settlement @ Settlement::Held(until)) => {
+                self.metrics.settled(&done.target, settlement.name());
+                tracing::info!(%ticket_id, %until, "ticket {ticket_id} waits for the end of a maintenance window, {until}");
+            }
             Ending::Settled(settlement) => {
                 self.metrics.settled(&done.target, settlement.name());
                 let settlement = settlement.name();
@@ -326,70 +344,5 @@ impl Recorder {
         if let (true, Some(bell)) = (due_again || done.replaced().is_some(), self.bells.get(&done.target)) {
             bell.notify_one();
         }
-    }
-}
-
-fn outcome(done: &Done, settings: &RetrySettings) -> Outcome {
-    let claim = &done.claim;
-    let (verdict, error) = match &done.ending {
-        Ending::Settled(_) | Ending::NotLooked(_) => (None, None),
-        Ending::OutOfTime => (Some(Verdict::Retry(settings.min)), Some("the lease ended".to_owned())),
-        Ending::Failed(error) => {
-            let failing = Failing { since: claim.failing_for, last_wait: claim.last_wait };
-            let verdict = match (retry::ticket(error, failing, settings, rand::random()), error) {
-                (Verdict::Retry(wait), ConnectorError::Ambiguous(_)) => {
-                    Verdict::Retry(wait.max(retry::before_look_up(settings, rand::random())))
-                }
-                (verdict, _) => verdict,
-            };
-            (Some(verdict), Some(error.to_string()))
-        }
-    };
-    let (ci_id, ci_name, ci_missing) = match &claim.ci {
-        Some(Ci::Bound { id, name }) => (Some(id.clone()), Some(name.clone()), None),
-        Some(Ci::Missing(reason)) => (None, None, Some(reason.clone())),
-        Some(Ci::Refused { id, name, reason }) => {
-            (Some(id.clone()), Some(name.clone()), Some(reason.clone()))
-        }
-        None => (None, None, None),
-    };
-    Outcome {
-        ticket_id: claim.ticket_id,
-        lease_number: claim.lease_number,
-        version: claim.version,
-        external_id: claim.item.as_ref().map(|item| storable(item.id.clone())),
-        external_number: claim.item.as_ref().map(|item| storable(item.number.clone())),
-        synced: claim.item.as_ref().map_or("none", |item| match item.state {
-            WorkItemState::Open => "open",
-            WorkItemState::Resolved => "resolved",
-            WorkItemState::Closed => "closed",
-        }),
-        told_through: claim.item.as_ref().map(|item| item.told_through),
-        told_alerts: claim.storm.as_ref().map_or(0, |storm| storm.told),
-        ci_id: ci_id.map(storable),
-        ci_name: ci_name.map(storable),
-        ci_missing: ci_missing.as_deref().map(detail),
-        create_unsure: done.create_unsure,
-        write_unsure: match &done.ending {
-            Ending::Settled(_) => false,
-            Ending::Failed(ConnectorError::Ambiguous(_)) => true,
-            // Nothing has told yet what became of an earlier one.
-            Ending::Failed(_) | Ending::NotLooked(_) | Ending::OutOfTime => claim.write_unsure,
-        },
-        double_checked: done.double_checked,
-        looked: match &done.ending {
-            Ending::Settled(_) => claim.look_due || !done.attempts.is_empty(),
-            Ending::NotLooked(_) => true,
-            Ending::Failed(_) | Ending::OutOfTime => false,
-        },
-        left_alone: claim.left_alone,
-        brought_back: claim.brought_back,
-        retry_ms: match verdict {
-            Some(Verdict::Retry(wait)) => Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-            Some(Verdict::Park) | None => None,
-        },
-        park: verdict == Some(Verdict::Park),
-        error: error.as_deref().map(detail),
-        settled_reason: done.settled_reason(),
     }
 }

@@ -26,4 +26,5 @@ mod routes;
 mod storms;
 mod targets;
 mod tickets;
+mod windows;
 mod world;

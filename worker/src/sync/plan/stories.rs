@@ -166,6 +166,7 @@ impl Story {
                 write_unsure: self.write_unsure,
                 look_due,
                 record_resolved: false,
+                held_until: None,
                 people: self.people,
                 check: DoubleCheck::NotDue,
                 binding: Binding::NotDue,
@@ -269,8 +270,13 @@ impl Story {
                     known.state = WorkItemState::Closed;
                 }
                 (Settlement::Left(Deed::Resolved), _) => known.state = WorkItemState::Open,
-                (Settlement::InSync | Settlement::NotNeeded, Seen::Item(state)) => known.state = state,
-                (Settlement::InSync | Settlement::NotNeeded, Seen::Nothing | Seen::Gone | Seen::Absent) => {}
+                (Settlement::InSync | Settlement::NotNeeded | Settlement::Held(_), Seen::Item(state)) => {
+                    known.state = state;
+                }
+                (
+                    Settlement::InSync | Settlement::NotNeeded | Settlement::Held(_),
+                    Seen::Nothing | Seen::Gone | Seen::Absent,
+                ) => {}
             }
         }
         if let Settlement::Replace(_) = settlement {

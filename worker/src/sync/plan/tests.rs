@@ -22,6 +22,7 @@ fn situation(wants: Wants, known: Option<WorkItemState>, seen: Seen) -> Situatio
         write_unsure: false,
         look_due: false,
         record_resolved: false,
+        held_until: None,
         people: People { closed: AfterClose::New, resolved: AfterResolve::Leave },
         check: DoubleCheck::NotDue,
         binding: Binding::NotDue,
@@ -36,7 +37,7 @@ fn refired(known: WorkItemState, seen: Seen) -> Situation {
 #[test]
 fn the_next_step_follows_from_what_is_wanted_and_what_is_there() {
     use Seen::{Absent, Gone, Item, Nothing};
-    use Settlement::{Closed, InSync, Left, NotNeeded, Replace};
+    use Settlement::{Closed, Held, InSync, Left, NotNeeded, Replace};
     use Wants::{Open, Resolved};
     use WorkItemState as Is;
 
@@ -47,7 +48,15 @@ fn the_next_step_follows_from_what_is_wanted_and_what_is_there() {
     let bind = |binding, wants, seen| Situation { binding, ..situation(wants, Some(Is::Open), seen) };
     let ended = |wants, known, seen| Situation { ended: true, ..situation(wants, Some(known), seen) };
     let recorded = Situation { record_resolved: true, ..situation(Resolved, None, Nothing) };
+    let held = |situation| Situation { held_until: Some(at(99)), ..situation };
     let cases = [
+        (held(situation(Open, None, Nothing)), Step::Done(Held(at(99)))),
+        (held(recorded), Step::Done(Held(at(99)))),
+        (held(situation(Resolved, None, Nothing)), Step::Done(NotNeeded)),
+        (held(attempted(Open, Nothing)), Step::LookUp),
+        (held(attempted(Open, Absent)), Step::Done(Held(at(99)))),
+        (held(refired(Is::Open, Item(Is::Open))), Step::Note),
+        (held(situation(Resolved, Some(Is::Open), Item(Is::Open))), Step::Resolve),
         (situation(Open, None, Nothing), Step::Create),
         (situation(Resolved, None, Nothing), Step::Done(NotNeeded)),
         (recorded, Step::Create),
@@ -186,8 +195,10 @@ fn any_situation() -> impl Strategy<Value = Situation> {
     let check = prop_oneof![Just(DoubleCheck::NotDue), Just(DoubleCheck::Due), Just(DoubleCheck::Found)];
     let binding = prop_oneof![Just(Binding::NotDue), Just(Binding::Due), Just(Binding::Found)];
     let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (any::<bool>(), 0..3_i64, prop::option::of(known), switches, any_people(), check, binding, seen).prop_map(
-        |(open, fired, known, switches, people, check, binding, seen)| {
+    let held_until = prop::option::of((5..9_i64).prop_map(at));
+    let said = (check, binding, seen, held_until);
+    (any::<bool>(), 0..3_i64, prop::option::of(known), switches, any_people(), said).prop_map(
+        |(open, fired, known, switches, people, (check, binding, seen, held_until))| {
             let (ended, create_attempted, write_unsure, look_due, record_resolved) = switches;
             Situation {
                 wants: if open { Wants::Open } else { Wants::Resolved },
@@ -198,6 +209,7 @@ fn any_situation() -> impl Strategy<Value = Situation> {
                 write_unsure,
                 look_due,
                 record_resolved,
+                held_until,
                 people,
                 check,
                 binding,
@@ -268,6 +280,9 @@ proptest! {
                 prop_assert!(expected.contains(&item.unwrap()), "{situation:?} ended {item:?}");
             }
             Settlement::NotNeeded => prop_assert_eq!(item, None),
+            Settlement::Held(until) => {
+                prop_assert_eq!((item, Some(until)), (None, situation.held_until));
+            }
             Settlement::Closed => prop_assert_eq!(situation.wants, Wants::Resolved),
             Settlement::Left(_) => {
                 prop_assert!(situation.wants == Wants::Open && item != Some(WorkItemState::Open));
@@ -278,10 +293,11 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_created_while_a_create_may_have_happened(situation in any_situation()) {
+    fn nothing_is_created_while_a_create_may_have_happened_or_a_window_holds_it(situation in any_situation()) {
         if next(&situation) == Step::Create {
             prop_assert!(situation.known.is_none());
             prop_assert!(!situation.create_attempted || situation.seen == Seen::Absent);
+            prop_assert_eq!(situation.held_until, None);
         }
     }
 

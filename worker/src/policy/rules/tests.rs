@@ -1,0 +1,127 @@
+//! Which rule decides, what is refused, and that the trace says the same as the choice.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn settings() -> RouteSettings {
+    #[derive(Deserialize)]
+    struct Defaults {
+        route: RouteSettings,
+    }
+    let defaults = include_str!("../../../config.default.toml");
+    let defaults = defaults.replace("\n[route]\n", "\n[route]\ntarget = \"snow\"\n");
+    shared::settings::load::<Defaults>(&defaults, None).map(|all| all.route).unwrap()
+}
+
+pub(in crate::policy) fn policy(rules: Value) -> Result<Policy, String> {
+    let rules: Vec<RuleSettings> = serde_json::from_value(rules).map_err(|error| error.to_string())?;
+    Policy::new(settings(), rules, Vec::new()).map_err(|error| error.to_string())
+}
+
+fn alert(severity: &str, group: &str) -> AlertView {
+    AlertView { severity: severity.to_owned(), resource_group: group.to_owned(), ..AlertView::default() }
+}
+
+fn chosen(policy: &Policy, alert: &AlertView) -> Vec<String> {
+    policy.choose(alert).routes.iter().map(|route| route.name.clone()).collect()
+}
+
+#[test]
+fn the_first_rule_that_is_for_it_decides_and_the_default_takes_the_rest() {
+    let policy = policy(json!([
+        {"name": "quiet", "match": {"severity": "Sev4"}, "drop": "nobody acts on it"},
+        {"name": "copy", "match": {"resource_group": "prod-*"}, "continue": true, "target": "audit"},
+        {"name": "prod", "match": {"resource_group": "prod-*"}, "target": ["snow", "pager"], "reopen_window": "1h"},
+    ]))
+    .unwrap();
+    assert_eq!(chosen(&policy, &alert("Sev1", "dev")), [DEFAULT]);
+    assert_eq!(chosen(&policy, &alert("Sev1", "prod-web")), ["copy", "prod"]);
+    let dropped = policy.choose(&alert("Sev4", "prod-web"));
+    assert!(dropped.routes.is_empty());
+    assert_eq!(dropped.dropped.unwrap().reason, "nobody acts on it");
+    assert_eq!(policy.targets().iter().collect::<Vec<_>>(), ["audit", "pager", "snow"]);
+    assert_eq!(policy.route("prod").reopen_window.as_secs(), 3600);
+    assert_eq!(policy.route("gone").name, DEFAULT);
+}
+
+#[test]
+fn a_rule_inherits_every_key_that_it_does_not_give() {
+    let policy = policy(json!([
+        {"name": "db", "open": {"fields": {"team": "db"}}, "severity": {"sev0": {"impact": 2, "urgency": 2}}},
+    ]))
+    .unwrap();
+    let (db, default) = (policy.route("db"), policy.route(DEFAULT));
+    assert_eq!((&db.targets, db.reopen_window), (&default.targets, default.reopen_window));
+    assert_eq!(db.weight(None), default.weight(None));
+    assert_ne!(
+        db.weight(Some(shared::alert::Severity::Sev0)),
+        default.weight(Some(shared::alert::Severity::Sev0))
+    );
+    assert_eq!(db.templates.field_names().0.into_iter().collect::<Vec<_>>(), ["team"]);
+}
+
+#[test]
+fn a_rule_that_cannot_be_used_is_named() {
+    let refuse = |rule: Value, expected: &str| {
+        let error = policy(json!([{"name": "fine"}, rule])).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    };
+    refuse(json!({"name": "fine"}), "two [[routes]] are named \"fine\"");
+    refuse(json!({"name": "route"}), "routes[1] (route): a name has");
+    refuse(json!({"name": "x", "sumary": "y"}), "routes[1] (x): unknown field `sumary`");
+    refuse(json!({"name": "x", "open": {"summary": "{{ alert."}}), "routes[1] (x): route.open.summary");
+    refuse(json!({"name": "x", "match": {"rule": "regex:("}}), "routes[1] (x).match.rule");
+    refuse(json!({"name": "x", "drop": " "}), "drop is empty");
+    refuse(json!({"name": "x", "drop": "y", "target": "snow"}), "remove its other keys");
+    refuse(json!({"name": "x", "target": []}), "route.target");
+    refuse(json!({"name": "x", "reopen_window": "soon"}), "routes[1] (x)");
+}
+
+#[test]
+fn rules_after_one_for_every_alert_are_out_of_reach() {
+    let policy = policy(json!([{"name": "a", "continue": true}, {"name": "b"}, {"name": "c"}])).unwrap();
+    assert_eq!(policy.unreachable().collect::<Vec<_>>(), ["c"]);
+}
+
+#[test]
+fn the_trace_says_of_each_rule_why() {
+    let policy = policy(json!([
+        {"name": "dev", "match": {"resource_group": "dev"}},
+        {"name": "prod", "match": {"severity": "Sev1"}},
+    ]))
+    .unwrap();
+    let alert = alert("Sev1", "web");
+    let trace = policy.trace(&alert);
+    let mismatch = Mismatch { condition: "resource_group".to_owned(), has: vec!["web".to_owned()] };
+    assert_eq!(trace[0].verdict, Verdict::IsNotForIt(mismatch));
+    assert_eq!(trace[1].verdict, Verdict::Tickets { targets: vec!["snow".to_owned()], goes_on: false });
+    assert_eq!((trace[2].rule, &trace[2].verdict), (DEFAULT, &Verdict::IsNotAsked));
+}
+
+proptest! {
+    #[test]
+    fn every_alert_gets_a_ticket_or_a_reason_and_the_trace_says_the_same(
+        rules in prop::collection::vec((0..5_u8, any::<bool>(), any::<bool>()), 0..6), severity in 0..5_u8
+    ) {
+        let rules: Vec<Value> = rules.iter().enumerate().map(|(index, (severity, drops, goes_on))| {
+            let conditions = json!({"severity": format!("Sev{severity}")});
+            let name = format!("rule {index}");
+            if *drops {
+                json!({"name": name, "match": conditions, "drop": "why not"})
+            } else {
+                json!({"name": name, "match": conditions, "continue": goes_on})
+            }
+        }).collect();
+        let (policy, alert) = (policy(Value::Array(rules)).unwrap(), alert(&format!("Sev{severity}"), ""));
+        let choice = policy.choose(&alert);
+        prop_assert_eq!(choice.routes.is_empty(), choice.dropped.is_some() && choice.routes.is_empty());
+        let trace = policy.trace(&alert);
+        let makes = trace.iter().filter(|judged| matches!(judged.verdict, Verdict::Tickets { .. }));
+        let makes: Vec<&str> = makes.map(|judged| judged.rule).collect();
+        prop_assert_eq!(makes, choice.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>());
+        let drops = trace.iter().any(|judged| matches!(judged.verdict, Verdict::Drops { .. }));
+        prop_assert_eq!(drops, choice.dropped.is_some());
+    }
+}

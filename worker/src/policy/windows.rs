@@ -1,0 +1,214 @@
+//! Maintenance windows (pure): times in which new tickets wait, and until when.
+
+use std::time::Duration;
+
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Deserializer};
+use shared::settings::SettingsError;
+
+use super::matching::{MatchSettings, Matcher};
+use super::view::AlertView;
+
+/// More windows than anybody keeps in mind; each new alert is held against them all.
+const MAX_WINDOWS: usize = 500;
+const MAX_NAME_CHARS: usize = 100;
+/// A year and a day. What holds tickets for longer never ends.
+const LONGEST_HOLD: SignedDuration = SignedDuration::from_hours(366 * 24);
+/// Windows that follow each other without a gap, at most. A night and a day in turn need two a day.
+const MAX_FOLLOWING: usize = 1_000;
+/// Windows that leave no gap leave none at any time, so they are tried from an instant like any other.
+const ANY_INSTANT: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// One of `[[maintenance_windows]]`, as written: either `start` and `duration`, or `from` and `until`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowSettings {
+    /// How messages name it; no other window may.
+    pub name: String,
+    /// Which alerts it holds; without any condition, all.
+    #[serde(default, rename = "match")]
+    pub conditions: MatchSettings,
+    /// When it begins, again and again: a cron expression of five fields.
+    pub start: Option<String>,
+    /// How long it lasts each time.
+    #[serde(default, deserialize_with = "duration")]
+    pub duration: Option<Duration>,
+    /// Where the clock hangs that `start` is read from. Default `UTC`.
+    pub time_zone: Option<String>,
+    /// When it begins, once: an instant of RFC 3339.
+    pub from: Option<String>,
+    pub until: Option<String>,
+}
+
+/// A new ticket waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold<'a> {
+    pub until: Timestamp,
+    /// The name of the window that ends then.
+    pub window: &'a str,
+}
+
+/// All windows, ready to be asked.
+#[derive(Debug, Default)]
+pub struct Windows(Vec<Window>);
+
+#[derive(Debug)]
+struct Window {
+    name: String,
+    matcher: Matcher,
+    times: Times,
+}
+
+#[derive(Debug)]
+enum Times {
+    Recurring { start: Box<Cron>, zone: TimeZone, length: SignedDuration },
+    Once { from: Timestamp, until: Timestamp },
+}
+
+/// These windows leave no gap.
+#[derive(Debug, PartialEq, Eq)]
+struct Endless;
+
+impl Windows {
+    /// # Errors
+    /// When a window cannot be used; the message names it.
+    pub fn new(settings: Vec<WindowSettings>) -> Result<Self, SettingsError> {
+        if settings.len() > MAX_WINDOWS {
+            let message = format!("there are more than {MAX_WINDOWS} [[maintenance_windows]]");
+            return Err(SettingsError::Invalid(message));
+        }
+        let mut ready: Vec<Window> = Vec::new();
+        for (index, window) in settings.into_iter().enumerate() {
+            if let Some(twin) = ready.iter().find(|other| other.name == window.name) {
+                let message = format!("two [[maintenance_windows]] are named {:?}", twin.name);
+                return Err(SettingsError::Invalid(message));
+            }
+            ready.push(window.check(index)?);
+        }
+        let for_all: Vec<&Window> = ready.iter().filter(|window| window.matcher.takes_all()).collect();
+        if last_of_chain(&for_all, ANY_INSTANT).is_err() {
+            let names: Vec<&str> = for_all.iter().map(|window| window.name.as_str()).collect();
+            return Err(SettingsError::Invalid(format!(
+                "the maintenance_windows {} leave no gap between them: no ticket would ever be made",
+                names.join(" and ")
+            )));
+        }
+        Ok(Self(ready))
+    }
+
+    /// Until when a new ticket of the alert waits, if a window covers it: to the end of the last of those that overlap or
+    /// follow each other. Nothing covers that end. Windows that never end hold nothing, so that no alert is lost in them.
+    #[must_use]
+    pub fn hold(&self, now: Timestamp, alert: &AlertView) -> Option<Hold<'_>> {
+        let windows: Vec<&Window> = self.0.iter().filter(|window| window.matcher.fits(alert)).collect();
+        last_of_chain(&windows, now).ok().flatten()
+    }
+}
+
+/// Goes from end to end until nothing covers it.
+fn last_of_chain<'a>(windows: &[&'a Window], from: Timestamp) -> Result<Option<Hold<'a>>, Endless> {
+    let mut last: Option<Hold<'a>> = None;
+    for _ in 0..MAX_FOLLOWING {
+        let reached = last.as_ref().map_or(from, |hold| hold.until);
+        if reached.duration_since(from) > LONGEST_HOLD {
+            return Err(Endless);
+        }
+        let ends = windows.iter().filter_map(|window| Some((window.times.end(reached)?, *window)));
+        let Some((until, window)) = ends.max_by_key(|(until, _)| *until) else { return Ok(last) };
+        last = Some(Hold { until, window: &window.name });
+    }
+    Err(Endless)
+}
+
+impl Times {
+    /// When the window that covers this instant ends, if it does cover it. It covers its start, and not its end.
+    fn end(&self, at: Timestamp) -> Option<Timestamp> {
+        let end = match self {
+            Self::Once { from, until } => (*from <= at).then_some(*until)?,
+            // They last equally long: the one that began last ends last.
+            Self::Recurring { start, zone, length } => {
+                let began = start.find_previous_occurrence(&at.to_zoned(zone.clone()), true).ok()?;
+                began.timestamp().checked_add(*length).ok()?
+            }
+        };
+        (end > at).then_some(end)
+    }
+}
+
+impl WindowSettings {
+    fn check(self, index: usize) -> Result<Window, SettingsError> {
+        let Self { name, conditions, start, duration, time_zone, from, until } = self;
+        let path = format!("maintenance_windows[{index}] ({name})");
+        let invalid = |what: &dyn std::fmt::Display| SettingsError::Invalid(format!("{path}: {what}"));
+        let legal = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+        if name.is_empty() || name.len() > MAX_NAME_CHARS || !name.chars().all(legal) {
+            return Err(invalid(&"a name has letters, digits, dashes, dots and blanks"));
+        }
+        let matcher = conditions.check(&format!("{path}.match"))?;
+        let times = match (start, duration, from, until) {
+            (Some(start), Some(duration), None, None) => {
+                let zone = time_zone.as_deref().unwrap_or("UTC");
+                recurring(&start, duration, zone).map_err(|error| invalid(&error))?
+            }
+            (None, None, Some(from), Some(until)) if time_zone.is_none() => {
+                once(&from, &until).map_err(|error| invalid(&error))?
+            }
+            (None, None, Some(_), Some(_)) => {
+                return Err(invalid(&"from and until say their offset themselves: remove time_zone"));
+            }
+            (_, _, _, _) => {
+                return Err(invalid(
+                    &"give start and duration for a window that comes again, or from and until for one that does not",
+                ));
+            }
+        };
+        let window = Window { name, matcher, times };
+        match last_of_chain(&[&window], ANY_INSTANT) {
+            Ok(_) => Ok(window),
+            Err(Endless) => Err(invalid(&"it begins again before it has ended, for ever: shorten duration")),
+        }
+    }
+}
+
+fn recurring(start: &str, duration: Duration, zone: &str) -> Result<Times, String> {
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    let cron = parser.parse(start).map_err(|error| {
+        format!(
+            "start = {start:?} is no cron expression of five fields, such as \"0 18 * * MON-FRI\": {error}"
+        )
+    })?;
+    let zone = TimeZone::get(zone)
+        .map_err(|_| format!("time_zone = {zone:?} is not known; give one such as \"Europe/Berlin\""))?;
+    if cron.find_next_occurrence(&ANY_INSTANT.to_zoned(zone.clone()), true).is_err() {
+        return Err(format!("start = {start:?} never comes"));
+    }
+    match SignedDuration::try_from(duration) {
+        Ok(length) if length > SignedDuration::ZERO && length <= LONGEST_HOLD => {
+            Ok(Times::Recurring { start: Box::new(cron), zone, length })
+        }
+        Ok(_) | Err(_) => Err("duration must be above 0s, and 366 days at most".to_owned()),
+    }
+}
+
+fn once(from: &str, until: &str) -> Result<Times, String> {
+    let instant = |key: &str, text: &str| {
+        let refused =
+            |error| format!("{key} = {text:?} is no instant such as \"2026-12-24T18:00:00+01:00\": {error}");
+        text.parse::<Timestamp>().map_err(refused)
+    };
+    let (from, until) = (instant("from", from)?, instant("until", until)?);
+    if until <= from || until.duration_since(from) > LONGEST_HOLD {
+        return Err("until must be after from, by 366 days at most".to_owned());
+    }
+    Ok(Times::Once { from, until })
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    shared::settings::duration::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests;
