@@ -37,6 +37,8 @@ pub struct RouteSettings {
     /// The name of a `[targets.NAME]` section, or a list of such names: an alert gets a ticket in each.
     #[serde(default, deserialize_with = "shared::settings::list")]
     pub target: Vec<String>,
+    /// Alerts that are less severe get no ticket by it. Those without a severity do.
+    pub minimum_severity: Severity,
     /// Template; alerts for which it gives the same text share a ticket.
     pub correlation_key: String,
     /// The same ticket is opened again when its alert fires within this time after it was resolved.
@@ -128,6 +130,7 @@ pub struct Route {
     pub name: String,
     /// At least one, none twice.
     pub targets: Vec<String>,
+    pub minimum_severity: Severity,
     pub reopen_window: Duration,
     pub already_resolved: AlreadyResolved,
     /// New tickets in a target; one ticket takes the alerts over it.
@@ -164,6 +167,7 @@ impl Route {
         Ok(Self {
             name: name.to_owned(),
             targets,
+            minimum_severity: raw.minimum_severity,
             reopen_window: raw.reopen_window,
             already_resolved: raw.already_resolved,
             storm: raw.storm.limit()?,
@@ -180,6 +184,13 @@ impl Route {
             templates,
             severity: raw.severity,
         })
+    }
+
+    /// Whether it makes tickets for alerts of this severity.
+    #[must_use]
+    pub fn takes(&self, severity: Option<Severity>) -> bool {
+        // The most urgent comes first.
+        severity.is_none_or(|severity| severity <= self.minimum_severity)
     }
 
     /// Impact and urgency for a severity.

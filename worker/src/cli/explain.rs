@@ -186,6 +186,10 @@ fn asked(judgement: &Judgement<'_>) -> Asked {
             format!("makes a ticket in {}, and the next are asked, too", targets.join(" and "))
         }
         Verdict::Drops { reason } => format!("makes none: {reason}"),
+        Verdict::IsForMoreSevere { minimum, goes_on } => {
+            let next = if *goes_on { "; the next are asked" } else { "" };
+            format!("makes none: the alert is less severe than its minimum_severity, {minimum}{next}")
+        }
         Verdict::IsNotForIt(mismatch) => match mismatch.has.join(", ") {
             nothing if nothing.is_empty() => format!("is not for it: it has no {}", mismatch.condition),
             has => format!("is not for it: {} is {has}", mismatch.condition),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use shared::alert::Severity;
 use shared::settings::SettingsError;
 
 use super::expiry::ANSWERED;
@@ -68,7 +69,7 @@ enum Outcome {
 pub struct Choice {
     /// In the order of the rules; each gives the alert a ticket in each of its targets.
     pub routes: Vec<Arc<Route>>,
-    /// The rule that makes no ticket, and why.
+    /// The rule that makes no ticket, and why; the last, if several do not.
     pub dropped: Option<Dropped>,
 }
 
@@ -94,6 +95,11 @@ pub enum Verdict {
     },
     Drops {
         reason: String,
+    },
+    /// It is for the alert, which is less severe than what it makes tickets for.
+    IsForMoreSevere {
+        minimum: Severity,
+        goes_on: bool,
     },
     IsNotForIt(Mismatch),
     /// An earlier rule has decided.
@@ -129,7 +135,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// What an alert gets. Whoever is for no rule gets the default.
+    /// What an alert gets. One for which no rule makes a ticket or ends the search gets the default.
     #[must_use]
     pub fn choose(&self, alert: &AlertView) -> Choice {
         let Choice { mut routes, mut dropped } = self.take(alert);
@@ -140,25 +146,25 @@ impl Policy {
         Choice { routes, dropped }
     }
 
-    /// By conditions alone.
+    /// By conditions and severity alone.
     fn take(&self, alert: &AlertView) -> Choice {
-        let mut routes: Vec<Arc<Route>> = Vec::new();
+        let mut choice = Choice { routes: Vec::new(), dropped: None };
         for rule in self.rules.iter().filter(|rule| rule.matcher.fits(alert)) {
             match &rule.outcome {
-                Outcome::Tickets(route) => routes.push(Arc::clone(route)),
+                Outcome::Tickets(route) => choice.add(route, alert),
                 Outcome::Drop(reason) => {
-                    let dropped = Dropped { rule: rule.name.clone(), reason: reason.clone() };
-                    return Choice { routes, dropped: Some(dropped) };
+                    choice.dropped = Some(Dropped { rule: rule.name.clone(), reason: reason.clone() });
+                    return choice;
                 }
             }
             if !rule.goes_on {
-                return Choice { routes, dropped: None };
+                return choice;
             }
         }
-        if routes.is_empty() {
-            routes.push(Arc::clone(&self.default));
+        if choice.routes.is_empty() {
+            choice.add(&self.default, alert);
         }
-        Choice { routes, dropped: None }
+        choice
     }
 
     /// Rule by rule why it is for the alert or not, the default last.
@@ -170,7 +176,7 @@ impl Policy {
                 (true, _, _) => Verdict::IsNotAsked,
                 (false, Err(mismatch), _) => Verdict::IsNotForIt(mismatch),
                 (false, Ok(()), Outcome::Tickets(route)) => {
-                    (decided, any) = (!rule.goes_on, true);
+                    (decided, any) = (!rule.goes_on, any || route.takes(alert.level));
                     Verdict::of(route, alert, rule.goes_on)
                 }
                 (false, Ok(()), Outcome::Drop(reason)) => {
@@ -242,10 +248,25 @@ impl Policy {
 
 impl Verdict {
     fn of(route: &Route, alert: &AlertView, goes_on: bool) -> Self {
+        if !route.takes(alert.level) {
+            return Self::IsForMoreSevere { minimum: route.minimum_severity, goes_on };
+        }
         if route.only_answers(alert) {
             return Self::Drops { reason: ANSWERED.to_owned() };
         }
         Self::Tickets { targets: route.targets.clone(), goes_on }
+    }
+}
+
+impl Choice {
+    /// Takes the route, if the alert is severe enough for it.
+    fn add(&mut self, route: &Arc<Route>, alert: &AlertView) {
+        if route.takes(alert.level) {
+            self.routes.push(Arc::clone(route));
+        } else {
+            let reason = format!("less severe than its minimum_severity, {}", route.minimum_severity);
+            self.dropped = Some(Dropped { rule: route.name.clone(), reason });
+        }
     }
 }
 

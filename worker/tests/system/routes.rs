@@ -31,6 +31,22 @@ fn an_alert_that_a_rule_drops_gets_no_ticket_and_the_ledger_says_by_which_and_wh
 }
 
 #[test]
+fn an_alert_less_severe_than_the_minimum_of_its_rule_gets_no_ticket_and_the_ledger_says_why() {
+    in_world(async {
+        let world = with("routes = [{ name = \"calls\", match = { rule = [\"cpu-high-01\"] }, minimum_severity = \"Sev1\" }]").await;
+        let severe = rule(1).fire(minutes_after(&metric(1), 1)).fired();
+        let severe = String::from_utf8(severe.to_vec()).unwrap().replace("\"Sev2\"", "\"Sev1\"");
+        world.send_all(vec![metric(1).fired(), severe.into()]).await;
+        world.settled(2).await;
+        assert_eq!(world.incident().field("urgency"), "1");
+        let without = listing::without_ticket(&world.pool, 10).await.unwrap();
+        let reasons: Vec<_> = without.iter().map(|alert| alert.reason.as_str()).collect();
+        assert_eq!(reasons, ["dropped by the rule calls: less severe than its minimum_severity, Sev1"]);
+        world.stop().await;
+    });
+}
+
+#[test]
 fn a_rule_changes_what_it_says_and_leaves_the_rest_to_the_default() {
     in_world(async {
         let world = with(

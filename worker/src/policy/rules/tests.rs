@@ -21,7 +21,13 @@ pub(in crate::policy) fn policy(rules: Value) -> Result<Policy, String> {
 }
 
 fn alert(severity: &str, group: &str) -> AlertView {
-    AlertView { severity: severity.to_owned(), resource_group: group.to_owned(), ..AlertView::default() }
+    let level = Severity::ALL.into_iter().find(|level| level.as_str() == severity);
+    AlertView {
+        severity: severity.to_owned(),
+        level,
+        resource_group: group.to_owned(),
+        ..AlertView::default()
+    }
 }
 
 fn chosen(policy: &Policy, alert: &AlertView) -> Vec<String> {
@@ -44,6 +50,42 @@ fn the_first_rule_that_is_for_it_decides_and_the_default_takes_the_rest() {
     assert_eq!(policy.targets().iter().collect::<Vec<_>>(), ["audit", "pager", "snow"]);
     assert_eq!(policy.route("prod").reopen_window.as_secs(), 3600);
     assert_eq!(policy.route("gone").name, DEFAULT);
+}
+
+#[test]
+fn an_alert_less_severe_than_the_minimum_of_its_rule_gets_no_ticket_by_it() {
+    let policy = policy(json!([
+        {"name": "copy", "match": {"resource_group": "prod-*"}, "continue": true, "minimum_severity": "Sev1"},
+        {"name": "prod", "match": {"resource_group": "prod-*"}, "minimum_severity": "Sev3"},
+        {"name": "other copy", "match": {"resource_group": "dev-*"}, "continue": true, "minimum_severity": "Sev0"},
+    ]))
+    .unwrap();
+    assert_eq!(chosen(&policy, &alert("Sev1", "prod-web")), ["copy", "prod"]);
+    assert_eq!(chosen(&policy, &alert("Sev3", "prod-web")), ["prod"]);
+    assert_eq!(chosen(&policy, &alert("", "prod-web")), ["copy", "prod"]);
+    // The default takes what is left to it, and nothing else.
+    assert_eq!(chosen(&policy, &alert("Sev4", "dev-web")), [DEFAULT]);
+    let none = policy.choose(&alert("Sev4", "prod-web"));
+    let reason = "less severe than its minimum_severity, Sev3".to_owned();
+    assert!(none.routes.is_empty());
+    assert_eq!(none.dropped, Some(Dropped { rule: "prod".to_owned(), reason }));
+    let verdicts: Vec<_> =
+        policy.trace(&alert("Sev4", "prod-web")).into_iter().map(|it| it.verdict).collect();
+    let milder = |minimum, goes_on| Verdict::IsForMoreSevere { minimum, goes_on };
+    assert_eq!(verdicts[..2], [milder(Severity::Sev1, true), milder(Severity::Sev3, false)]);
+    assert_eq!(verdicts[3], Verdict::IsNotAsked);
+}
+
+#[test]
+fn a_minimum_severity_of_the_default_is_inherited() {
+    let rules = json!([{"name": "quiet", "match": {"resource_group": "dev"}}, {"name": "all", "match": {"resource_group": "prod"}, "minimum_severity": "Sev4"}]);
+    let default = RouteSettings { minimum_severity: Severity::Sev2, ..settings() };
+    let policy = Policy::new(default, serde_json::from_value(rules).unwrap(), Vec::new()).unwrap();
+    assert_eq!(chosen(&policy, &alert("Sev3", "prod")), ["all"]);
+    for (group, name) in [("dev", "quiet"), ("elsewhere", DEFAULT)] {
+        assert_eq!(policy.choose(&alert("Sev3", group)).dropped.unwrap().rule, name);
+        assert_eq!(chosen(&policy, &alert("Sev2", group)), [name]);
+    }
 }
 
 #[test]
@@ -77,6 +119,7 @@ fn a_rule_that_cannot_be_used_is_named() {
     refuse(json!({"name": "x", "drop": "y", "target": "snow"}), "remove its other keys");
     refuse(json!({"name": "x", "target": []}), "route.target");
     refuse(json!({"name": "x", "reopen_window": "soon"}), "routes[1] (x)");
+    refuse(json!({"name": "x", "minimum_severity": "low"}), "routes[1] (x): unknown variant `low`");
 }
 
 #[test]
@@ -103,25 +146,26 @@ fn the_trace_says_of_each_rule_why() {
 proptest! {
     #[test]
     fn every_alert_gets_a_ticket_or_a_reason_and_the_trace_says_the_same(
-        rules in prop::collection::vec((0..5_u8, any::<bool>(), any::<bool>()), 0..6), severity in 0..5_u8
+        rules in prop::collection::vec((0..5_u8, any::<bool>(), any::<bool>(), 0..5_u8), 0..6), severity in 0..5_u8
     ) {
-        let rules: Vec<Value> = rules.iter().enumerate().map(|(index, (severity, drops, goes_on))| {
+        let rules: Vec<Value> = rules.iter().enumerate().map(|(index, (severity, drops, goes_on, minimum))| {
             let conditions = json!({"severity": format!("Sev{severity}")});
             let name = format!("rule {index}");
             if *drops {
                 json!({"name": name, "match": conditions, "drop": "why not"})
             } else {
-                json!({"name": name, "match": conditions, "continue": goes_on})
+                json!({"name": name, "match": conditions, "continue": goes_on, "minimum_severity": format!("Sev{minimum}")})
             }
         }).collect();
         let (policy, alert) = (policy(Value::Array(rules)).unwrap(), alert(&format!("Sev{severity}"), ""));
         let choice = policy.choose(&alert);
-        prop_assert_eq!(choice.routes.is_empty(), choice.dropped.is_some() && choice.routes.is_empty());
+        prop_assert!(!choice.routes.is_empty() || choice.dropped.is_some());
         let trace = policy.trace(&alert);
         let makes = trace.iter().filter(|judged| matches!(judged.verdict, Verdict::Tickets { .. }));
         let makes: Vec<&str> = makes.map(|judged| judged.rule).collect();
         prop_assert_eq!(makes, choice.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>());
-        let drops = trace.iter().any(|judged| matches!(judged.verdict, Verdict::Drops { .. }));
+        let makes_none = |verdict: &Verdict| matches!(verdict, Verdict::Drops { .. } | Verdict::IsForMoreSevere { .. });
+        let drops = trace.iter().any(|judged| makes_none(&judged.verdict));
         prop_assert_eq!(drops, choice.dropped.is_some());
     }
 }
