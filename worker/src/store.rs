@@ -21,6 +21,7 @@ pub mod retention;
 pub mod storms;
 pub mod targets;
 pub mod tickets;
+pub mod waiting;
 
 /// The schema, embedded; `worker migrate` applies it.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");

@@ -20,6 +20,7 @@ use crate::reconcile::timing::{self, StandsFor};
 use crate::store::alerts::{self, Heard, Identity};
 use crate::store::locked::{self, Stored};
 use crate::store::tickets::{self, Serving, Wanted, Wish};
+use crate::store::waiting;
 
 /// Of the title by which an alert is listed among those of a storm.
 const MAX_TITLE_CHARS: usize = 200;
@@ -71,12 +72,13 @@ pub async fn reconcile(
         if !expiring.is_empty() {
             alerts::expire_after(connection, &expiring).await?;
         }
-        give_tickets(connection, policy, &changed, &verdicts, metrics).await?;
+        let mut wanted = give_tickets(connection, policy, &changed, &verdicts, metrics).await?;
         // Where a ticket ends because its alert has fired again too late, the alert needs another one.
         if let Ended::Some = update_tickets(connection, policy, &changed, &verdicts).await? {
-            give_tickets(connection, policy, &changed, &verdicts, metrics).await?;
+            wanted.extend(give_tickets(connection, policy, &changed, &verdicts, metrics).await?);
             update_tickets(connection, policy, &changed, &verdicts).await?;
         }
+        waiting::bring_forward(connection, &wanted).await?;
         for Dropped { rule, .. } in verdicts.values().filter_map(|verdict| verdict.dropped.as_ref()) {
             let count: &mut u64 = dropped.entry(rule.clone()).or_default();
             *count = count.saturating_add(1);
@@ -217,14 +219,14 @@ impl Judged {
     }
 }
 
-/// Makes tickets for changed alerts that need one and have none.
+/// Makes tickets for changed alerts that need one and have none; answers which those wanted.
 async fn give_tickets(
     connection: &mut PgConnection,
     policy: &Policy,
     changed: &[(AlertKey, AlertState)],
     verdicts: &BTreeMap<AlertKey, Judged>,
     metrics: &IntakeMetrics,
-) -> Result<(), BatchError> {
+) -> Result<Vec<Wanted>, BatchError> {
     let keys: Vec<AlertKey> = changed.iter().map(|(alert, _)| *alert).collect();
     let served = tickets::served(connection, &keys).await?;
     let has_any = |alert: &AlertKey| served.iter().any(|serving| serving.alert == *alert);
@@ -247,7 +249,7 @@ async fn give_tickets(
     let mut wanted: Vec<Wanted> =
         verdicts.iter().flat_map(|(alert, judged)| judged.wanted(*alert, policy, &served, metrics)).collect();
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(wanted);
     }
     storm::collect(connection, policy, &mut wanted).await?;
     let mut first_of_key: BTreeMap<(&str, &str), &Wanted> = BTreeMap::new();
@@ -256,7 +258,7 @@ async fn give_tickets(
     }
     tickets::ensure(connection, &first_of_key.into_values().collect::<Vec<_>>()).await?;
     if tickets::join(connection, &wanted).await? {
-        return Ok(());
+        return Ok(wanted);
     }
     Err(BatchError::Raced)
 }

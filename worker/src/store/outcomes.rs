@@ -100,7 +100,9 @@ pub async fn record(
              double_check_ms = CASE WHEN o.create_unsure THEN $2 WHEN o.double_checked THEN t.double_check_ms * 2
                                     ELSE t.double_check_ms END,
              due_at = CASE WHEN o.park THEN NULL
-                           WHEN o.retry_ms IS NOT NULL THEN now() + o.retry_ms * interval '1 millisecond'
+                           -- What waits without a failure is looked at anew if something else is wanted.
+                           WHEN o.retry_ms IS NOT NULL AND (o.error IS NOT NULL OR t.version <= o.version)
+                           THEN now() + o.retry_ms * interval '1 millisecond'
                            WHEN t.version > o.version THEN coalesce(t.then_due_at, now()) END,
              then_due_at = NULL,
              written_at = CASE WHEN o.synced <> t.synced OR o.told_through IS DISTINCT FROM t.told_through

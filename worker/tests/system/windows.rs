@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use worker::store::listing::{self, TicketLine};
 
-use crate::world::{Differences, World, in_world, metric, minutes_after, until};
+use crate::world::{Differences, World, in_world, metric, minutes_after, rule, until};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -91,6 +91,22 @@ fn a_window_that_comes_after_the_ticket_was_made_holds_nothing_of_it() {
         world.change(&settings("*", end, "now"), "now").await;
         world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
         until("it is resolved", async || (world.incident().field("state") == "6").then_some(())).await;
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_ticket_that_waits_is_made_for_an_alert_that_joins_it_and_has_not_to_wait() {
+    in_world(async {
+        let end = Timestamp::now() + HOUR;
+        let shared = format!("{}\nroute.correlation_key = \"one\"", settings("cpu-high-01", end, "at first"));
+        let world = with(&shared).await;
+        let held = metric(1);
+        world.send(held.fired()).await;
+        world.waits("cpu-high-01", end).await;
+        world.send(rule(2).fire(minutes_after(&held, 1)).fired()).await;
+        world.settled(2).await;
+        assert!(world.incident().field("short_description").contains("cpu-high-02"));
         world.stop().await;
     });
 }
