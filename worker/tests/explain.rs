@@ -21,6 +21,11 @@ const SETTINGS: &str = r#"
     match = { kind = "log_*" }
     drop = "the logs have a team of their own"
     [[routes]]
+    name = "calls"
+    match = { kind = "metric_*" }
+    continue = true
+    minimum_severity = "Sev1"
+    [[routes]]
     name = "slow"
     match = { kind = "metric_*", severity = ["Sev2"] }
     open_after = "5m"
@@ -73,6 +78,7 @@ fn it_says_rule_by_rule_why_and_what_the_ticket_would_say() {
     for line in [
         "condition    Fired",
         "  logs   is not for it: kind is metric_static",
+        "  calls  makes none: the alert is less severe than its minimum_severity, Sev1; the next are asked",
         "  slow   makes a ticket in snow",
         "  route  is not asked",
         "ticket in snow, by slow",
@@ -90,7 +96,7 @@ fn in_json_it_says_the_same_and_a_dropped_alert_has_no_ticket() {
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(said["tickets"].as_array().unwrap().len(), 0);
     assert_eq!(said["rules"][0]["says"], "makes none: the logs have a team of their own");
-    assert_eq!(said["rules"][2]["says"], "is not asked");
+    assert_eq!(said["rules"][3]["says"], "is not asked");
 }
 
 #[test]
