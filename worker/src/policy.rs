@@ -59,7 +59,7 @@ pub struct RouteSettings {
     pub bind: BindTexts,
     pub open: OpenTexts,
     pub update: ChangeTexts,
-    pub resolve: ChangeTexts,
+    pub resolve: ResolveSettings,
     pub reopen: ChangeTexts,
     pub severity: SeverityWeights,
 }
@@ -103,6 +103,28 @@ pub struct ChangeTexts {
     pub fields: BTreeMap<String, String>,
 }
 
+/// Section `[route.resolve]`, as written.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveSettings {
+    pub action: WhenResolved,
+    pub note: String,
+    /// Further fields by the ITSM's own names; the values are templates.
+    #[serde(default)]
+    pub fields: BTreeMap<String, String>,
+}
+
+/// What becomes of a work item that is open when its alerts are resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenResolved {
+    Resolve,
+    /// It is told, and people decide about its state.
+    Note,
+    /// Nothing is written: it is the matter of people alone.
+    Leave,
+}
+
 /// Impact and urgency by severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -138,6 +160,7 @@ pub struct Route {
     pub pace: Pace,
     pub auto_resolve: AutoResolve,
     pub portal_test: PortalTest,
+    pub when_resolved: WhenResolved,
     pub people: People,
     pub templates: Templates,
     severity: SeverityWeights,
@@ -180,6 +203,7 @@ impl Route {
             },
             auto_resolve: raw.auto_resolve,
             portal_test: raw.portal_test,
+            when_resolved: raw.resolve.action,
             people: People { closed: raw.people.closed, resolved: raw.people.resolved },
             templates,
             severity: raw.severity,

@@ -31,6 +31,7 @@ const SETTINGS: &str = r#"
     open_after = "5m"
     portal_test.action = "answer"
     open.summary = "Slow: {{ alert.title }}"
+    resolve.action = "leave"
     [[maintenance_windows]]
     name = "the longest day"
     match = { severity = ["Sev0"] }
@@ -83,6 +84,7 @@ fn it_says_rule_by_rule_why_and_what_the_ticket_would_say() {
         "  route  is not asked",
         "ticket in snow, by slow",
         "  waits        5m (open_after)",
+        "  in the end   nothing is written, and people end it",
         "  summary      Slow: [Sev2] ",
         "  u_rule       cpu-high-01",
     ] {

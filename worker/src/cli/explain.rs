@@ -20,7 +20,7 @@ use crate::policy::rules::{Judgement, Policy, Verdict};
 use crate::policy::template::{Template, TicketView, Transition};
 use crate::policy::view::AlertView;
 use crate::policy::windows::Hold;
-use crate::policy::{Route, expiry};
+use crate::policy::{Route, WhenResolved, expiry};
 
 /// Azure sends no more, and ingest takes no more.
 const MAX_BODY_BYTES: u64 = 1024 * 1024;
@@ -60,6 +60,8 @@ struct Planned {
     correlation_key: String,
     /// Why it would not be made at once, if so.
     waits: Option<String>,
+    /// What becomes of it when its alerts are resolved.
+    when_resolved: &'static str,
     impact: u8,
     urgency: u8,
     summary: String,
@@ -141,9 +143,13 @@ fn planned(
         rendered.text
     };
     let (summary, description) = (render(&Template::Summary), render(&Template::Description));
-    let note = render(&Template::Note(transition));
-    let (fields, failed) = route.templates.fields(transition, view, &ticket);
-    failures.extend(failed);
+    let (mut note, mut fields) = (String::new(), std::collections::BTreeMap::new());
+    if (transition, route.when_resolved) != (Transition::Resolve, WhenResolved::Leave) {
+        note = render(&Template::Note(transition));
+        let failed;
+        (fields, failed) = route.templates.fields(transition, view, &ticket);
+        failures.extend(failed);
+    }
     let group = group(route, tenant, view);
     failures.extend(group.fallback.clone());
     let weight = route.weight(view.level);
@@ -161,6 +167,11 @@ fn planned(
         target: target.to_owned(),
         rule: route.name.clone(),
         correlation_key: group.correlation_key(target),
+        when_resolved: match route.when_resolved {
+            WhenResolved::Resolve => "it is resolved",
+            WhenResolved::Note => "a note says so, and people end it",
+            WhenResolved::Leave => "nothing is written, and people end it",
+        },
         waits,
         impact: weight.impact,
         urgency: weight.urgency,
@@ -243,6 +254,7 @@ fn told(explanation: &Explanation) -> String {
         if let Some(waits) = &ticket.waits {
             line("waits", waits);
         }
+        line("in the end", ticket.when_resolved);
         line("impact", &ticket.impact.to_string());
         line("urgency", &ticket.urgency.to_string());
         line("summary", &ticket.summary);

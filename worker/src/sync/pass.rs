@@ -171,6 +171,7 @@ impl Progress<'_> {
             check: self.check,
             binding: self.binding,
             held_until: self.held_until,
+            when_resolved: self.route.when_resolved,
             record_resolved: self.route.already_resolved == AlreadyResolved::Record,
             seen: self.seen,
         }
@@ -189,6 +190,8 @@ impl Progress<'_> {
             }
             // What a person resolved while the alert fires stays open in the ledger: it is not our resolution.
             (Settlement::Left(Deed::Resolved), _, _) => item.state = WorkItemState::Open,
+            // What is handed over is over for the ledger, whatever people make of it.
+            (Settlement::HandedOver, _, _) => item.state = WorkItemState::Resolved,
             (Settlement::InSync | Settlement::NotNeeded | Settlement::Held(_), Seen::Item(state), _) => {
                 item.state = state
             }
@@ -216,6 +219,7 @@ impl Progress<'_> {
             Step::Bind => self.write(Writing::Ci).await?,
             Step::Note => self.write(Writing::Note).await?,
             Step::Resolve => self.write(Writing::Resolution).await?,
+            Step::TellResolved => self.write(Writing::ResolutionNote).await?,
             Step::Reopen => self.write(Writing::Reopening).await?,
             Step::BringBack => self.write(Writing::Insistence).await?,
             Step::CloseDouble => self.close_double().await?,

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use crate::connector::WorkItemState;
+use crate::policy::WhenResolved;
 use crate::policy::people::{AfterClose, AfterResolve, People};
 use crate::reconcile::ticket::Wants;
 
@@ -33,6 +34,7 @@ pub struct Situation {
     pub record_resolved: bool,
     /// A maintenance window holds new tickets of the alert until then.
     pub held_until: Option<Timestamp>,
+    pub when_resolved: WhenResolved,
     pub people: People,
     pub check: DoubleCheck,
     pub binding: Binding,
@@ -65,7 +67,8 @@ pub enum Binding {
 /// What the ledger has of a work item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// As we left it; what a person did to it since is not in here, unless it was closed.
+    /// As we left it; what a person did to it since is not in here, unless it was closed. What was handed over to people
+    /// when its alerts were resolved counts as resolved.
     pub state: WorkItemState,
     /// Firings up to here are written on it.
     pub told_through: Timestamp,
@@ -100,6 +103,8 @@ pub enum Step {
     Bind,
     Note,
     Resolve,
+    /// Write that its alerts are resolved, and leave its state to people.
+    TellResolved,
     Reopen,
     /// Reopen what people resolved although the alert fires.
     BringBack,
@@ -118,6 +123,8 @@ pub enum Settlement {
     Held(Timestamp),
     /// The ITSM has closed or removed it, and nothing is firing that it stands for.
     Closed,
+    /// Its alerts are resolved, and the route has people end it.
+    HandedOver,
     /// People have ended it while its alert fires, and so it stays until the alert fires anew.
     Left(Deed),
     /// It is ended while its alert fires: another ticket takes its place.
@@ -133,6 +140,7 @@ impl Settlement {
             Self::NotNeeded => "not_needed",
             Self::Held(_) => "held",
             Self::Closed => "closed",
+            Self::HandedOver => "handed_over",
             Self::Left(_) => "left",
             Self::Replace(_) => "replaced",
         }
@@ -179,7 +187,7 @@ fn with_item(situation: &Situation, known: Known) -> Step {
             ended_by_people(situation, known, Deed::Closed)
         }
         (Seen::Absent | Seen::Item(WorkItemState::Closed), Wants::Resolved) => Step::Done(Settlement::Closed),
-        (Seen::Item(WorkItemState::Open), Wants::Resolved) => with_ci(situation, Step::Resolve),
+        (Seen::Item(WorkItemState::Open), Wants::Resolved) => over(situation, known),
         (Seen::Item(WorkItemState::Resolved), Wants::Resolved) => Step::Done(Settlement::InSync),
         (Seen::Item(WorkItemState::Open), Wants::Open) if news(situation, known) => {
             with_ci(situation, Step::Note)
@@ -197,11 +205,17 @@ fn with_item(situation: &Situation, known: Known) -> Step {
 
 /// Before anything is read: what the ledger knows is enough if nothing has happened since.
 fn unseen(situation: &Situation, known: Known, wants: Wants) -> Step {
-    if situation.write_unsure || news(situation, known) {
+    let is_left = wants == Wants::Resolved && situation.when_resolved == WhenResolved::Leave;
+    if !is_left && (situation.write_unsure || news(situation, known)) {
         return Step::Read;
     }
     match (known.state, wants) {
-        (WorkItemState::Resolved | WorkItemState::Closed, Wants::Resolved) => Step::Done(Settlement::InSync),
+        (WorkItemState::Closed, Wants::Resolved) => Step::Done(Settlement::InSync),
+        (WorkItemState::Open, Wants::Resolved) if is_left => Step::Done(Settlement::HandedOver),
+        (WorkItemState::Resolved, Wants::Resolved) => Step::Done(match situation.when_resolved {
+            WhenResolved::Resolve => Settlement::InSync,
+            WhenResolved::Note | WhenResolved::Leave => Settlement::HandedOver,
+        }),
         (WorkItemState::Open, Wants::Open) if situation.look_due => Step::Read,
         (WorkItemState::Open, Wants::Open) if known.left_alone => {
             Step::Done(Settlement::Left(Deed::Resolved))
@@ -212,6 +226,17 @@ fn unseen(situation: &Situation, known: Known, wants: Wants) -> Step {
         }
         (WorkItemState::Open, Wants::Resolved)
         | (WorkItemState::Resolved | WorkItemState::Closed, Wants::Open) => Step::Read,
+    }
+}
+
+/// The alerts are resolved, and the work item is open. It is told once, unless the answer to that was lost.
+fn over(situation: &Situation, known: Known) -> Step {
+    let is_told =
+        known.state == WorkItemState::Resolved && !situation.write_unsure && !news(situation, known);
+    match situation.when_resolved {
+        WhenResolved::Resolve => with_ci(situation, Step::Resolve),
+        WhenResolved::Note if !is_told => with_ci(situation, Step::TellResolved),
+        WhenResolved::Note | WhenResolved::Leave => Step::Done(Settlement::HandedOver),
     }
 }
 

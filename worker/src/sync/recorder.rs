@@ -30,6 +30,7 @@ const MAX_BATCH: usize = 256;
 const MAX_TRIES: u32 = 20;
 /// Why a ticket ended, or is settled, that nobody here closed.
 const CLOSED_ELSEWHERE: &str = "closed or removed in the ITSM";
+const HANDED_OVER: &str = "its alerts are resolved, and route.resolve.action leaves its state to people";
 /// Why a ticket ended that is not closed.
 const RESOLVED_ELSEWHERE: &str = "resolved in the ITSM while its alert fired";
 /// Why nothing is written on a ticket whose alert fires.
@@ -86,6 +87,7 @@ impl Done {
                 | Settlement::NotNeeded
                 | Settlement::Held(_)
                 | Settlement::Closed
+                | Settlement::HandedOver
                 | Settlement::Left(_),
             )
             | Ending::Failed(_)
@@ -101,6 +103,7 @@ impl Done {
             Ending::Settled(Settlement::NotNeeded) => return Some(RESOLVED_BEFORE_TICKET),
             Ending::Settled(Settlement::Held(_)) => return Some(HELD),
             Ending::Settled(Settlement::Closed) => return Some(CLOSED_ELSEWHERE),
+            Ending::Settled(Settlement::HandedOver) => return Some(HANDED_OVER),
             Ending::Settled(Settlement::Replace(_)) => return self.replaced(),
             // Nothing new is known: it is as it was.
             Ending::NotLooked(_) if self.claim.left_alone => Deed::Resolved,

@@ -65,6 +65,38 @@ async fn survives(point: FailurePoint, time: u32) {
     world.stop().await;
 }
 
+/// Like every other note: twice only if nobody knows whether the first was written.
+#[test]
+fn a_crash_around_the_note_that_an_alert_is_resolved_writes_it_twice_at_most() {
+    in_world(async {
+        for (point, time, notes) in [
+            (FailurePoint::BeforeCall, 2, 1),
+            (FailurePoint::AfterCall, 2, 2),
+            (FailurePoint::BeforeRecord, 1, 2),
+            (FailurePoint::Recorded, 1, 1),
+        ] {
+            let settings = "route.resolve.action = 'note'";
+            let world = World::build(0, &Differences { settings, ..Differences::default() }).await;
+            let alert = metric(1);
+            world.send(alert.fired()).await;
+            let first = start(&world, "first", &[]);
+            world.settled(1).await;
+            first.stop(Signal::TERM, Duration::from_secs(10)).await;
+            world.send(alert.resolved(minutes_after(&alert, 5)).unwrap()).await;
+            let crash_at = format!("{}:{time}", point.name());
+            drop(start(&world, "doomed", &[("SECURE_EXPORT_CRASH_AT", &crash_at)]).ended().await);
+            let survivor = start(&world, "survivor", &[]);
+            world.settled(2).await;
+            survivor.stop(Signal::TERM, Duration::from_secs(10)).await;
+            let incident = world.incident();
+            let told = incident.journal.iter().filter(|entry| entry.value.contains("alert resolved at"));
+            assert_eq!((incident.field("state"), told.count()), ("1", notes), "{point:?}");
+            assert_eq!(world.tickets().await[0].state, "resolved", "{point:?}");
+            world.stop().await;
+        }
+    });
+}
+
 #[test]
 fn a_worker_that_was_stopped_right_before_a_call_sends_nothing_after_its_lease() {
     in_world(async {

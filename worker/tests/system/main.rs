@@ -11,6 +11,7 @@ mod crash;
 mod dead_letters;
 mod expiry;
 mod faults;
+mod handed_over;
 mod incidents;
 mod injection;
 mod intake;

@@ -34,7 +34,9 @@ impl Progress<'_> {
     pub(super) fn change(&self, writing: Writing, ci: Option<String>) -> Change {
         let source = &self.claim.source;
         let body = match writing {
-            Writing::Resolution => source.resolved.as_ref().or(source.fired.as_ref()),
+            Writing::Resolution | Writing::ResolutionNote => {
+                source.resolved.as_ref().or(source.fired.as_ref())
+            }
             Writing::Note | Writing::Reopening | Writing::Insistence | Writing::Ci => source.fired.as_ref(),
         };
         let (alert, ticket) = (self.view(body), self.ticket());
@@ -78,9 +80,12 @@ impl Progress<'_> {
                 Template::Storm(StormText::Note)
             }
             Writing::Note | Writing::Reopening if self.claim.flapping_since.is_some() => Template::Flapping,
-            Writing::Note | Writing::Resolution | Writing::Reopening | Writing::Insistence | Writing::Ci => {
-                writing.template()
-            }
+            Writing::Note
+            | Writing::Resolution
+            | Writing::ResolutionNote
+            | Writing::Reopening
+            | Writing::Insistence
+            | Writing::Ci => writing.template(),
         }
     }
 

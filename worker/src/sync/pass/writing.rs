@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Progress, Stop};
 use crate::connector::{ConnectorError, WorkItemState};
 use crate::policy::template::{Template, Transition};
-use crate::sync::plan::Binding;
+use crate::sync::plan::{Binding, Seen};
 
 /// One kind of change to a work item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(super) enum Writing {
     /// Its alert has fired again.
     Note,
     Resolution,
+    /// Its alerts are resolved, and people decide what that means for it.
+    ResolutionNote,
     Reopening,
     /// A reopening although people have resolved it.
     Insistence,
@@ -24,7 +26,7 @@ impl Writing {
     pub(super) fn template(self) -> Template {
         match self {
             Self::Note => Template::Note(Transition::Update),
-            Self::Resolution => Template::Note(Transition::Resolve),
+            Self::Resolution | Self::ResolutionNote => Template::Note(Transition::Resolve),
             Self::Reopening => Template::Note(Transition::Reopen),
             Self::Insistence => Template::StillFires,
             Self::Ci => Template::Bound,
@@ -35,7 +37,7 @@ impl Writing {
     pub(super) fn transition(self) -> Option<Transition> {
         match self {
             Self::Note => Some(Transition::Update),
-            Self::Resolution => Some(Transition::Resolve),
+            Self::Resolution | Self::ResolutionNote => Some(Transition::Resolve),
             Self::Reopening | Self::Insistence => Some(Transition::Reopen),
             Self::Ci => None,
         }
@@ -44,7 +46,7 @@ impl Writing {
     /// Its name in metrics and in the ledger.
     fn action(self) -> &'static str {
         match self {
-            Self::Note => "note",
+            Self::Note | Self::ResolutionNote => "note",
             Self::Resolution => "resolve",
             Self::Reopening | Self::Insistence => "reopen",
             Self::Ci => "bind",
@@ -61,7 +63,9 @@ impl Progress<'_> {
         let change = self.change(writing, self.found_ci());
         let (action, connector) = (writing.action(), Arc::clone(&self.pass.target.connector));
         let written = match writing {
-            Writing::Note | Writing::Ci => self.call(action, connector.note(&id, &change)).await,
+            Writing::Note | Writing::ResolutionNote | Writing::Ci => {
+                self.call(action, connector.note(&id, &change)).await
+            }
             Writing::Resolution => self.call(action, connector.resolve(&id, &change)).await,
             Writing::Reopening | Writing::Insistence => {
                 self.call(action, connector.reopen(&id, &change)).await
@@ -77,6 +81,10 @@ impl Progress<'_> {
                     }
                     Writing::Note | Writing::Reopening => self.told(WorkItemState::Open),
                     Writing::Resolution => self.told(WorkItemState::Resolved),
+                    Writing::ResolutionNote => {
+                        self.told(WorkItemState::Resolved);
+                        self.seen = Seen::Item(WorkItemState::Open);
+                    }
                     Writing::Ci => {}
                 }
                 Ok(())
@@ -119,7 +127,8 @@ impl Progress<'_> {
                 self.claim.left_alone = false;
             }
             (Writing::Insistence, _) => self.brought_back(),
-            (Writing::Resolution, None) | (Writing::Note | Writing::Reopening | Writing::Ci, _) => {}
+            (Writing::Resolution, None)
+            | (Writing::Note | Writing::ResolutionNote | Writing::Reopening | Writing::Ci, _) => {}
         }
     }
 
@@ -129,9 +138,11 @@ impl Progress<'_> {
 
     /// Notes that everything heard up to now is written on the work item, which is in this state now.
     fn told(&mut self, state: WorkItemState) {
-        self.seen = super::Seen::Item(state);
+        self.seen = Seen::Item(state);
         self.claim.left_alone = false;
         self.tell_of_all();
+        // Whatever became of an earlier write, this one came after it.
+        self.claim.write_unsure = false;
         if let Some(item) = &mut self.claim.item {
             if self.claim.fired_at > item.told_through {
                 self.claim.brought_back = 0;

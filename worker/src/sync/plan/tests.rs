@@ -23,6 +23,7 @@ fn situation(wants: Wants, known: Option<WorkItemState>, seen: Seen) -> Situatio
         look_due: false,
         record_resolved: false,
         held_until: None,
+        when_resolved: WhenResolved::Resolve,
         people: People { closed: AfterClose::New, resolved: AfterResolve::Leave },
         check: DoubleCheck::NotDue,
         binding: Binding::NotDue,
@@ -99,6 +100,56 @@ fn the_next_step_follows_from_what_is_wanted_and_what_is_there() {
     ];
     for (situation, step) in cases {
         assert_eq!(next(&situation), step, "{situation:?}");
+    }
+}
+
+#[test]
+fn what_people_are_to_end_is_told_once_that_its_alerts_are_resolved_or_not_at_all() {
+    use Seen::{Item, Nothing};
+    use Settlement::{Closed, HandedOver, InSync};
+    use WhenResolved::{Leave, Note};
+    use WorkItemState as Is;
+
+    let over = |when_resolved, known, seen| Situation {
+        when_resolved,
+        ..situation(Wants::Resolved, Some(known), seen)
+    };
+    let unsure = |situation| Situation { write_unsure: true, ..situation };
+    let anew = |situation| Situation { fired_at: at(20), ..situation };
+    let handed_over = Step::Done(HandedOver);
+    let cases = [
+        (over(Note, Is::Open, Nothing), Step::Read),
+        (over(Note, Is::Open, Item(Is::Open)), Step::TellResolved),
+        (over(Note, Is::Open, Item(Is::Resolved)), Step::Done(InSync)),
+        (over(Note, Is::Open, Item(Is::Closed)), Step::Done(Closed)),
+        (Situation { binding: Binding::Due, ..over(Note, Is::Open, Item(Is::Open)) }, Step::FindCi),
+        (over(Note, Is::Resolved, Nothing), handed_over),
+        (over(Note, Is::Resolved, Item(Is::Open)), handed_over),
+        (unsure(over(Note, Is::Resolved, Nothing)), Step::Read),
+        (unsure(over(Note, Is::Resolved, Item(Is::Open))), Step::TellResolved),
+        (anew(over(Note, Is::Resolved, Nothing)), Step::Read),
+        (anew(over(Note, Is::Resolved, Item(Is::Open))), Step::TellResolved),
+        (over(Leave, Is::Open, Nothing), handed_over),
+        (over(Leave, Is::Resolved, Nothing), handed_over),
+        (unsure(over(Leave, Is::Open, Nothing)), handed_over),
+        (anew(over(Leave, Is::Open, Nothing)), handed_over),
+        (over(Leave, Is::Open, Item(Is::Open)), handed_over),
+        (over(Leave, Is::Closed, Nothing), Step::Done(InSync)),
+    ];
+    for (situation, step) in cases {
+        assert_eq!(next(&situation), step, "{situation:?}");
+    }
+}
+
+#[test]
+fn what_was_handed_over_to_people_goes_on_when_its_alert_fires_again() {
+    for when_resolved in [WhenResolved::Note, WhenResolved::Leave] {
+        let again = |seen| Situation { when_resolved, ..refired(WorkItemState::Resolved, seen) };
+        assert_eq!(next(&again(Seen::Nothing)), Step::Read);
+        assert_eq!(next(&again(Seen::Item(WorkItemState::Open))), Step::Note);
+        assert_eq!(next(&again(Seen::Item(WorkItemState::Resolved))), Step::Reopen);
+        let replaced = Step::Done(Settlement::Replace(Deed::Closed));
+        assert_eq!(next(&again(Seen::Item(WorkItemState::Closed))), replaced);
     }
 }
 
@@ -196,9 +247,9 @@ fn any_situation() -> impl Strategy<Value = Situation> {
     let binding = prop_oneof![Just(Binding::NotDue), Just(Binding::Due), Just(Binding::Found)];
     let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let held_until = prop::option::of((5..9_i64).prop_map(at));
-    let said = (check, binding, seen, held_until);
-    (any::<bool>(), 0..3_i64, prop::option::of(known), switches, any_people(), said).prop_map(
-        |(open, fired, known, switches, people, (check, binding, seen, held_until))| {
+    let (said, route) = ((check, binding, seen, held_until), (any_people(), any_when_resolved()));
+    (any::<bool>(), 0..3_i64, prop::option::of(known), switches, route, said).prop_map(
+        |(open, fired, known, switches, (people, when_resolved), (check, binding, seen, held_until))| {
             let (ended, create_attempted, write_unsure, look_due, record_resolved) = switches;
             Situation {
                 wants: if open { Wants::Open } else { Wants::Resolved },
@@ -210,6 +261,7 @@ fn any_situation() -> impl Strategy<Value = Situation> {
                 look_due,
                 record_resolved,
                 held_until,
+                when_resolved,
                 people,
                 check,
                 binding,
@@ -224,6 +276,10 @@ pub(super) fn any_people() -> impl Strategy<Value = People> {
     let resolved =
         prop_oneof![Just(AfterResolve::Leave), Just(AfterResolve::Reopen), Just(AfterResolve::New)];
     (closed, resolved).prop_map(|(closed, resolved)| People { closed, resolved })
+}
+
+pub(super) fn any_when_resolved() -> impl Strategy<Value = WhenResolved> {
+    prop_oneof![Just(WhenResolved::Resolve), Just(WhenResolved::Note), Just(WhenResolved::Leave)]
 }
 
 /// What becomes of a work item when all steps are taken and nobody interferes.
@@ -241,6 +297,9 @@ fn settle(mut situation: Situation, mut item: Option<WorkItemState>) -> (Settlem
             Step::Read => situation.seen = item.map_or(Seen::Gone, Seen::Item),
             Step::Create => (item, situation.known) = (Some(WorkItemState::Open), told(WorkItemState::Open)),
             Step::Note => situation.known = told(WorkItemState::Open),
+            Step::TellResolved => {
+                (situation.known, situation.write_unsure) = (told(WorkItemState::Resolved), false);
+            }
             Step::Resolve => {
                 (item, situation.known) = (Some(WorkItemState::Resolved), told(WorkItemState::Resolved));
             }
@@ -283,6 +342,10 @@ proptest! {
             Settlement::Held(until) => {
                 prop_assert_eq!((item, Some(until)), (None, situation.held_until));
             }
+            Settlement::HandedOver => {
+                prop_assert_eq!(situation.wants, Wants::Resolved);
+                prop_assert_ne!(situation.when_resolved, WhenResolved::Resolve);
+            }
             Settlement::Closed => prop_assert_eq!(situation.wants, Wants::Resolved),
             Settlement::Left(_) => {
                 prop_assert!(situation.wants == Wants::Open && item != Some(WorkItemState::Open));
@@ -304,7 +367,7 @@ proptest! {
     #[test]
     fn nothing_is_written_before_the_item_was_seen_in_a_state_that_allows_it(situation in any_situation()) {
         match next(&situation) {
-            Step::Note | Step::Resolve | Step::Bind => {
+            Step::Note | Step::Resolve | Step::TellResolved | Step::Bind => {
                 prop_assert_eq!(situation.seen, Seen::Item(WorkItemState::Open));
             }
             Step::Reopen | Step::BringBack => {
@@ -316,6 +379,13 @@ proptest! {
             | Step::FindCi
             | Step::CloseDouble
             | Step::Done(_) => {}
+        }
+    }
+
+    #[test]
+    fn nothing_is_resolved_that_the_route_leaves_to_people(situation in any_situation()) {
+        if situation.when_resolved != WhenResolved::Resolve {
+            prop_assert_ne!(next(&situation), Step::Resolve);
         }
     }
 
