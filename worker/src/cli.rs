@@ -113,5 +113,17 @@ fn check_config(config: &Config) -> anyhow::Result<ExitCode> {
             "warning: no alert reaches the rule {rule:?}: one before it is for all alerts"
         ))?;
     }
+    for route in config.policy.routes().filter(|route| !route.wont_fix.is_empty()) {
+        let blind = |name: &&String| {
+            config.targets.get(*name).is_some_and(|target| !target.connector.gives_resolutions())
+        };
+        for target in route.targets.iter().filter(blind) {
+            output::answer(&format!(
+                "warning: people.wont_fix of {:?} has no effect in {target}: say where its connector finds the \
+                 resolution code of a ticket",
+                route.name
+            ))?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }

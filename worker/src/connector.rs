@@ -71,6 +71,9 @@ pub trait Connector: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether work items say with which resolution code they were ended.
+    fn gives_resolutions(&self) -> bool;
+
     /// Every work item with this correlation id, verified in the returned records, oldest first. One, or none; more
     /// only if a create was carried out twice.
     async fn find(&self, correlation_id: &str) -> Result<Vec<WorkItem>, ConnectorError>;
@@ -106,6 +109,8 @@ pub struct WorkItem {
     /// What people know it by.
     pub number: String,
     pub state: WorkItemState,
+    /// The code with which it was ended, in the product's own words; none if it has none, or the product gives none.
+    pub resolution: Option<String>,
 }
 
 /// As far as we need to tell states apart.
@@ -257,6 +262,8 @@ pub struct Presets {
     pub ci: Option<String>,
     /// The ways in which configuration items are looked for.
     pub ways: Vec<CiWay>,
+    /// Resolution codes by which routes judge.
+    pub wont_fix: BTreeSet<String>,
 }
 
 impl Presets {

@@ -20,7 +20,7 @@ pub mod windows;
 
 use damping::{FlappingSettings, StormSettings};
 use expiry::{AutoResolve, PortalTest};
-use people::{People, PeopleSettings};
+use people::{People, PeopleSettings, WontFix};
 use rules::Policy;
 use template::{StormText, Template, Templates};
 
@@ -162,6 +162,7 @@ pub struct Route {
     pub portal_test: PortalTest,
     pub when_resolved: WhenResolved,
     pub people: People,
+    pub wont_fix: WontFix,
     pub templates: Templates,
     severity: SeverityWeights,
 }
@@ -205,6 +206,7 @@ impl Route {
             portal_test: raw.portal_test,
             when_resolved: raw.resolve.action,
             people: People { closed: raw.people.closed, resolved: raw.people.resolved },
+            wont_fix: WontFix::new(&raw.people.wont_fix)?,
             templates,
             severity: raw.severity,
         })

@@ -25,6 +25,11 @@ async fn check_target_at(
     arguments: &[&str],
     variables: &[(&str, &str)],
 ) -> Output {
+    run(base, settings, &[&["check-target"], arguments].concat(), variables).await
+}
+
+/// A command of the worker with these settings.
+async fn run(base: &str, settings: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write!(
         file,
@@ -45,12 +50,33 @@ async fn check_target_at(
     )
     .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
-    command.arg("--config").arg(file.path()).arg("check-target").args(arguments);
+    command.arg("--config").arg(file.path()).args(arguments);
     command.envs(variables.iter().copied()).output().await.unwrap()
 }
 
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn resolution_codes_that_a_connector_does_not_give_are_found_by_both_checks() {
+    let simulator = simulator().await;
+    let settings = r#"
+        [[routes]]
+        name = "both"
+        target = ["rt", "snow"]
+        people.wont_fix = ["Won't fix"]
+    "#;
+    let output = check_target(&simulator, settings, &[]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    let limited: Vec<&str> =
+        said.lines().filter(|line| line.contains("resolution codes of people")).collect();
+    assert_eq!(limited.len(), 1, "ServiceNow gives them: {said}");
+    let output = run(&simulator.base_url(), settings, &["check-config"], &[]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    let warning = "warning: people.wont_fix of \"both\" has no effect in rt";
+    assert!(said.contains(warning) && !said.contains("in snow"), "{said}");
 }
 
 #[tokio::test]

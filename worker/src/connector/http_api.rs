@@ -259,6 +259,10 @@ impl Connector for HttpApi {
         Ok(self.test_presets(presets))
     }
 
+    fn gives_resolutions(&self) -> bool {
+        self.interface.shape.resolution.is_some()
+    }
+
     async fn find(&self, correlation_id: &str) -> Result<Vec<WorkItem>, ConnectorError> {
         self.items(correlation_id).await
     }

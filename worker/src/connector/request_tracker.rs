@@ -92,9 +92,13 @@ impl Connector for RequestTracker {
         self.test_presets(presets).await
     }
 
+    fn gives_resolutions(&self) -> bool {
+        self.desk.resolution_field.is_some()
+    }
+
     async fn find(&self, correlation_id: &str) -> Result<Vec<WorkItem>, ConnectorError> {
         let tickets = self.visit().tickets(correlation_id).await?;
-        Ok(tickets.iter().map(|ticket| ticket.work_item(&self.desk.statuses)).collect())
+        Ok(tickets.iter().map(|ticket| ticket.work_item(&self.desk)).collect())
     }
 
     async fn read(&self, id: &str) -> Result<WorkItem, ConnectorError> {
@@ -107,7 +111,7 @@ impl Connector for RequestTracker {
         let id = visit.create(body).await?;
         self.check_key(&visit, &id, &draft.correlation_id).await;
         let (id, number) = (id.as_str().to_owned(), record::number(id.as_str()));
-        Ok(WorkItem { id, number, state: WorkItemState::Open })
+        Ok(WorkItem { id, number, state: WorkItemState::Open, resolution: None })
     }
 
     async fn note(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {

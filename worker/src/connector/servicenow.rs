@@ -122,6 +122,10 @@ impl Connector for ServiceNow {
         self.test_presets(presets).await
     }
 
+    fn gives_resolutions(&self) -> bool {
+        true
+    }
+
     async fn find(&self, id: &str) -> Result<Vec<WorkItem>, ConnectorError> {
         let rows = self.tickets(&correlation_id(id)?).await?;
         // To leave one out would be to make it a second time.

@@ -66,6 +66,7 @@ mod tests {
             id: number.to_string(),
             number: format!("INC{number}"),
             state: *state,
+            resolution: None,
         };
         states.iter().enumerate().map(item).collect()
     }

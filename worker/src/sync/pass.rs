@@ -53,6 +53,8 @@ struct Progress<'a> {
     people: People,
     /// A window holds the ticket until then, if it is not made yet.
     held_until: Option<Timestamp>,
+    /// The code with which the work item was ended when it was seen last.
+    resolution: Option<String>,
     binding: Binding,
     /// The configuration item that was missing, until it is written.
     found: Option<Ci>,
@@ -101,6 +103,7 @@ impl Pass {
             create_sent: false,
             check: if claim.double_check_due { DoubleCheck::Due } else { DoubleCheck::NotDue },
             doubles: Vec::new(),
+            resolution: None,
             binding: match (&claim.item, &claim.ci) {
                 (Some(_), Some(Ci::Missing(_) | Ci::Refused { .. })) => Binding::Due,
                 (Some(_), Some(Ci::Bound { .. }) | None) | (None, _) => Binding::NotDue,
@@ -167,7 +170,7 @@ impl Progress<'_> {
             create_attempted: self.create_unsure,
             write_unsure: self.claim.write_unsure,
             look_due: self.claim.look_due,
-            people: self.people,
+            people: self.people.after(self.resolution.as_deref(), &self.route.wont_fix),
             check: self.check,
             binding: self.binding,
             held_until: self.held_until,
@@ -254,7 +257,7 @@ impl Progress<'_> {
     /// itself must go on.
     async fn close_double(&mut self) -> Result<(), Stop> {
         if let (Some(double), Some(item)) = (self.doubles.first().cloned(), self.claim.item.clone()) {
-            let original = WorkItem { id: item.id, number: item.number, state: item.state };
+            let original = WorkItem { id: item.id, number: item.number, state: item.state, resolution: None };
             let connector = Arc::clone(&self.pass.target.connector);
             let (one, other) = (&double.number, &original.number);
             match self.call("close_double", connector.close_double(&double.id, &original)).await {
@@ -284,7 +287,7 @@ impl Progress<'_> {
     async fn read(&mut self) -> Result<(), Stop> {
         let (id, connector) = (self.item_id(), Arc::clone(&self.pass.target.connector));
         match self.call("read", connector.read(&id)).await {
-            Ok(item) => self.seen = Seen::Item(item.state),
+            Ok(item) => (self.seen, self.resolution) = (Seen::Item(item.state), item.resolution),
             Err(Stop::Failed(ConnectorError::Gone(_))) => self.seen = Seen::Gone,
             Err(stop) => return Err(stop),
         }
@@ -335,7 +338,7 @@ impl Progress<'_> {
 
     /// Takes the work item for the ticket's own. If it was made for the ticket, it says what had fired by then.
     fn adopt(&mut self, item: WorkItem, made_for: Timestamp) {
-        self.seen = Seen::Item(item.state);
+        (self.seen, self.resolution) = (Seen::Item(item.state), item.resolution);
         let known = self.claim.item.take();
         // What was noted on another one stands there, not here.
         let told_through = match &known {

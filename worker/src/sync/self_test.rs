@@ -15,6 +15,7 @@ pub fn presets(name: &str, target: &Target, policy: &Policy) -> Presets {
         let (created, changed) = route.templates.field_names();
         presets.created.extend(created);
         presets.changed.extend(changed);
+        presets.wont_fix.extend(route.wont_fix.codes().map(str::to_owned));
     }
     presets
 }
@@ -26,6 +27,14 @@ pub fn presets(name: &str, target: &Target, policy: &Policy) -> Presets {
 pub async fn check(target: &Target, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
     let mut findings = target.connector.check().await?;
     findings.extend(target.connector.check_presets(presets).await?);
+    if !presets.wont_fix.is_empty() && !target.connector.gives_resolutions() {
+        let unknown = "say where the connector finds the resolution code of a ticket, or leave route.people.wont_fix \
+                       empty for this target: it has no effect";
+        findings.push(Finding {
+            subject: "resolution codes of people".to_owned(),
+            verdict: Verdict::Limited(unknown.to_owned()),
+        });
+    }
     for way in &target.ci.ways {
         let nobody = format!("self-test-{}", Uuid::now_v7());
         let candidate = match way {

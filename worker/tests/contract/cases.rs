@@ -106,6 +106,17 @@ pub(crate) async fn reads_what_a_person_closed_as_closed(desk: &dyn Desk) -> Pos
     Possible::Yes
 }
 
+pub(crate) async fn reads_the_code_with_which_a_person_ended_it(desk: &dyn Desk) -> Possible {
+    let item = made(desk).await;
+    assert_eq!(desk.connector().read(&item.id).await.unwrap().resolution, None);
+    needs!(desk.person(&item, Deed::EndAs("Won't fix")).await);
+    assert!(desk.connector().gives_resolutions());
+    let read = desk.connector().read(&item.id).await.unwrap();
+    assert_ne!(read.state, WorkItemState::Open);
+    assert_eq!(read.resolution.as_deref(), Some("Won't fix"));
+    Possible::Yes
+}
+
 pub(crate) async fn does_not_write_to_what_was_deleted(desk: &dyn Desk) -> Possible {
     let item = made(desk).await;
     needs!(desk.person(&item, Deed::Delete).await);

@@ -34,6 +34,8 @@ struct Product {
     never_closed: Option<&'static str>,
     /// Why what was merged does not read as closed.
     never_merged: Option<&'static str>,
+    /// Why it does not read with which code it was ended.
+    no_codes: Option<&'static str>,
 }
 
 impl DescribedDesk {
@@ -46,6 +48,7 @@ impl DescribedDesk {
             shown: str::to_owned,
             never_closed: Some("it has one state for both, from which people reopen"),
             never_merged: None,
+            no_codes: Some("it has none"),
         };
         Self::open("zammad", product).await
     }
@@ -59,6 +62,7 @@ impl DescribedDesk {
             shown: html,
             never_closed: None,
             never_merged: Some("what was merged is gone"),
+            no_codes: None,
         };
         Self::open("servicedesk-plus", product).await
     }
@@ -113,7 +117,11 @@ impl Desk for DescribedDesk {
     }
 
     async fn person(&self, item: &WorkItem, deed: Deed) -> Possible {
+        if let (Deed::EndAs(_), Some(why)) = (&deed, self.product.no_codes) {
+            return Possible::No(why);
+        }
         let change = match (deed, self.product.never_closed, self.product.never_merged) {
+            (Deed::EndAs(code), ..) => PersonalChange::CloseAs { code: code.to_owned() },
             (Deed::Close, Some(why), _) | (Deed::MergeInto(_), _, Some(why)) => return Possible::No(why),
             (Deed::Resolve, ..) => PersonalChange::Resolve,
             (Deed::Close, None, _) => PersonalChange::Close,

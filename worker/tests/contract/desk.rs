@@ -48,6 +48,8 @@ pub(crate) struct Held {
 #[derive(Debug, Clone)]
 pub(crate) enum Deed {
     Resolve,
+    /// Resolves or closes it with this resolution code.
+    EndAs(&'static str),
     /// Ends it for good: closes, rejects or cancels it.
     Close,
     Delete,

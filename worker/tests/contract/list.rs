@@ -11,6 +11,7 @@ macro_rules! for_every_case {
             resolves_twice_and_reopens_twice: [];
             reads_what_a_person_resolved_and_reopens_it: [];
             reads_what_a_person_closed_as_closed: ["Zammad, described"];
+            reads_the_code_with_which_a_person_ended_it: ["Request Tracker, real", "Zammad, described"];
             does_not_write_to_what_was_deleted: [];
             reads_what_was_merged_into_another_as_closed: ["ServiceNow", "ServiceDesk Plus, described"];
             follows_what_was_given_to_other_people: ["Request Tracker, real"];

@@ -76,6 +76,7 @@ impl Desk for RealDesk {
         let id = item.id.parse().unwrap();
         match deed {
             Deed::Resolve => self.tracker.set_status(id, "resolved").await.unwrap(),
+            Deed::EndAs(_) => return Possible::No("its queue has no field for codes"),
             Deed::Close => self.tracker.set_status(id, "rejected").await.unwrap(),
             Deed::Delete => self.tracker.set_status(id, "deleted").await.unwrap(),
             Deed::MergeInto(other) => self.tracker.merge(id, other.id.parse().unwrap()).await.unwrap(),

@@ -17,6 +17,7 @@ use crate::desk::{Call, Deed, Desk, Held, Peculiarity, Possible, Trouble, fault}
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const KEY_FIELD: &str = "Azure Alert Id";
+const RESOLUTION_FIELD: &str = "Resolution";
 
 pub(crate) struct RequestTrackerDesk {
     simulator: Running,
@@ -26,13 +27,15 @@ pub(crate) struct RequestTrackerDesk {
 impl RequestTrackerDesk {
     pub(crate) async fn open() -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        let settings = Settings::default();
+        let mut settings = Settings::default();
+        settings.request_tracker.switches.custom_fields.push(RESOLUTION_FIELD.to_owned());
         let token = settings.request_tracker.token.clone();
         let simulator = ItsmSimulator::start(settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
         let settings: RequestTrackerSettings = serde_json::from_value(json!({
             "base_url": format!("{}/request-tracker", simulator.base_url()),
             "auth": {"token": {"value": token}},
             "queue": "Azure Alerts",
+            "resolution_field": RESOLUTION_FIELD,
             "ci": {"catalog": "Azure CIs"},
         }))
         .unwrap();
@@ -66,6 +69,9 @@ impl Desk for RequestTrackerDesk {
     async fn person(&self, item: &WorkItem, deed: Deed) -> Possible {
         let change = match deed {
             Deed::Resolve => PersonalChange::Resolve,
+            Deed::EndAs(code) => {
+                PersonalChange::ResolveAs { field: RESOLUTION_FIELD.to_owned(), value: code.to_owned() }
+            }
             Deed::Close => PersonalChange::Reject,
             Deed::Delete => PersonalChange::Delete,
             Deed::MergeInto(other) => PersonalChange::Merge { into: other.id.parse().unwrap() },

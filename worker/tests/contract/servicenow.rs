@@ -68,6 +68,7 @@ impl Desk for ServiceNowDesk {
             Deed::Resolve => {
                 self.person_does(item, edit(&[("state", "6"), ("close_code", "Solution provided")]))
             }
+            Deed::EndAs(code) => self.person_does(item, edit(&[("state", "6"), ("close_code", code)])),
             Deed::Close => self.person_does(item, PersonalChange::Close),
             Deed::Delete => self.person_does(item, PersonalChange::Delete),
             Deed::Move => self.person_does(item, edit(&[("assignment_group", "network")])),

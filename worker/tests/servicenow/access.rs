@@ -137,6 +137,28 @@ async fn a_column_that_may_not_be_read_is_named() {
 }
 
 #[tokio::test]
+async fn resolution_codes_that_the_instance_does_not_have_or_show_are_found_and_hold_nothing_up() {
+    let desk = Desk::open().await;
+    desk.create("sx1:abc").await;
+    let verdict = async |code: &str| {
+        let presets = Presets { wont_fix: BTreeSet::from([code.to_owned()]), ..Presets::default() };
+        desk.connector.check_presets(&presets).await.unwrap().remove(0).verdict
+    };
+    assert_eq!(verdict("known ERROR").await, Verdict::Fine);
+    let Verdict::Limited(words) = verdict("Wont fix").await else { panic!("it is no code") };
+    assert!(words.starts_with("Wont fix are none of this instance's codes: Duplicate, "), "{words}");
+
+    let blind =
+        json!({"result": [{"sys_id": "a", "number": "INC1", "state": "1", "correlation_id": "sx1:abc"}]});
+    let answer = || Effect::Answer { status: 200, body: Some(blind.clone()), retry_after_s: None };
+    desk.once("query_incident", answer());
+    let Verdict::Limited(words) = verdict("Known error").await else { panic!("it cannot be read") };
+    assert!(words.contains("let the user read the column close_code"), "{words}");
+    desk.once("query_incident", answer());
+    assert_eq!(unusable(&desk.connector.check().await.unwrap()), None, "tickets need no code");
+}
+
+#[tokio::test]
 async fn a_column_that_the_connector_sets_itself_is_found_before_the_first_ticket() {
     let desk = Desk::open().await;
     for column in ["state", "sys_domain"] {

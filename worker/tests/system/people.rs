@@ -189,6 +189,33 @@ fn a_ticket_that_a_person_resolved_gets_a_successor_if_the_route_says_so_and_sta
 }
 
 #[test]
+fn a_ticket_that_people_will_not_fix_is_left_whatever_the_route_says_until_its_alert_fires_anew() {
+    in_world(async {
+        let route = "route.people.resolved = 'reopen'\nroute.people.wont_fix = [\"won't fix\"]";
+        let world = with_people(route).await;
+        let alert = metric(1);
+        let incident = fired(&world, &alert).await;
+        resolve_as(&world, &incident, "Won't fix");
+        left(&world, &incident).await;
+        assert_eq!(is_in_state(&world, &incident, "6"), Some(()));
+        let looks = world.snow().calls().of("read");
+        until("it is looked at again", async || (world.snow().calls().of("read") > looks + 1).then_some(()))
+            .await;
+        assert_eq!(is_in_state(&world, &incident, "6"), Some(()), "nor is it reopened at the next look");
+
+        world.send(rule(1).fire(minutes_after(&alert, 10)).fired()).await;
+        until("it is reopened", async || is_in_state(&world, &incident, "2")).await;
+        resolve(&world, &incident);
+        until("any other code is answered as the route says", async || {
+            let reopened = world.snow().ticket(&incident.number)?;
+            (reopened.field("reopen_count") == "2").then_some(())
+        })
+        .await;
+        world.stop().await;
+    });
+}
+
+#[test]
 fn a_ticket_of_an_alert_that_azure_never_resolves_stays_as_people_leave_it() {
     in_world(async {
         let world = with_people("route.people.resolved = 'reopen'").await;
@@ -257,7 +284,11 @@ async fn ledger_has(world: &World, incident: &Ticket) -> bool {
 }
 
 fn resolve(world: &World, incident: &Ticket) {
-    let fields = [("state", "6"), ("close_code", "Solution provided"), ("close_notes", "done")];
+    resolve_as(world, incident, "Solution provided");
+}
+
+fn resolve_as(world: &World, incident: &Ticket, close_code: &str) {
+    let fields = [("state", "6"), ("close_code", close_code), ("close_notes", "done")];
     let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     world.snow().change_as_person(&incident.number, PersonalChange::Edit { fields }).unwrap();
 }

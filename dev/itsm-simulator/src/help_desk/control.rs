@@ -74,6 +74,10 @@ impl Numbered for Desk {
         match deed {
             PersonalChange::Resolve => words.resolved.clone_into(&mut ticket.status),
             PersonalChange::Close => words.closed.clone_into(&mut ticket.status),
+            PersonalChange::CloseAs { code } => {
+                words.closed.clone_into(&mut ticket.status);
+                ticket.closure_code = code;
+            }
             PersonalChange::Reopen => words.in_work.clone_into(&mut ticket.status),
             PersonalChange::Delete => ticket.deleted = true,
             PersonalChange::Merge { into } => self.merge(id, into)?,

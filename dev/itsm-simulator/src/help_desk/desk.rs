@@ -65,6 +65,7 @@ impl Desk {
             id,
             title: String::new(),
             status: self.dialect.words.statuses.first().copied().unwrap_or_default().to_owned(),
+            closure_code: String::new(),
             group: String::new(),
             fields: Map::new(),
             texts: Vec::new(),

@@ -18,6 +18,8 @@ pub struct Ticket {
     pub title: String,
     /// By its name.
     pub status: String,
+    /// Why it was closed; empty while nobody has said so.
+    pub closure_code: String,
     /// By its name, empty when nobody has it.
     pub group: String,
     /// Custom fields that were set.
@@ -46,6 +48,8 @@ pub enum PersonalChange {
     Resolve,
     /// The product's last status.
     Close,
+    /// The same, with a closure code, where the product has such.
+    CloseAs { code: String },
     /// Removed, or moved to the trash.
     Delete,
     /// The product's status for what is in work.

@@ -79,6 +79,7 @@ impl Numbered for Desk {
                 return Err(WriteError::NoSuchQueue(queue.clone()));
             }
             PersonalChange::Resolve
+            | PersonalChange::ResolveAs { .. }
             | PersonalChange::Reject
             | PersonalChange::Delete
             | PersonalChange::Reopen
@@ -88,6 +89,11 @@ impl Numbered for Desk {
         let ticket = self.effective_mut(id).ok_or(WriteError::NoSuchTicket(id))?;
         match deed {
             PersonalChange::Resolve => change_status(ticket, "resolved", "root", now),
+            PersonalChange::ResolveAs { field, value } => {
+                ticket.custom_fields.insert(field.clone(), value.clone());
+                ticket.record(now, "root", Happening::CustomField { name: field, to: value });
+                change_status(ticket, "resolved", "root", now);
+            }
             PersonalChange::Reject => change_status(ticket, "rejected", "root", now),
             PersonalChange::Delete => change_status(ticket, "deleted", "root", now),
             PersonalChange::Reopen => change_status(ticket, "open", "root", now),

@@ -89,6 +89,8 @@ pub enum Happening {
 pub enum PersonalChange {
     /// Status `resolved`.
     Resolve,
+    /// Status `resolved`, with a value of a custom field.
+    ResolveAs { field: String, value: String },
     /// Status `rejected`.
     Reject,
     /// Status `deleted`: searches miss it, a read does not.

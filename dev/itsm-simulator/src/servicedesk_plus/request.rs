@@ -141,11 +141,13 @@ pub(super) fn shown(desk: &Desk, ticket: &Ticket) -> Value {
     let fields: Map<String, Value> =
         desk.fields().map(|name| (name.to_owned(), json!(ticket.fields.get(name)))).collect();
     let group = Some(&ticket.group).filter(|group| !group.is_empty());
+    let code = Some(&ticket.closure_code).filter(|code| !code.is_empty());
     json!({
         "id": ticket.id.to_string(),
         "subject": ticket.title,
         "status": { "name": ticket.status },
         "group": group.map(|name| json!({ "name": name })),
+        "closure_info": { "closure_code": code.map(|name| json!({ "name": name })) },
         "udf_fields": fields,
         "assets": ticket.cis.iter().map(|id| json!({ "id": id.to_string() })).collect::<Vec<_>>(),
         "created_time": {

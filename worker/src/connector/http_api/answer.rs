@@ -39,6 +39,8 @@ pub(super) struct Shape {
     pub(super) number: Pointer,
     pub(super) key: Pointer,
     pub(super) state: Pointer,
+    /// Where it says with which resolution code it was ended, if it does.
+    pub(super) resolution: Option<Pointer>,
     pub(super) resolved: Vec<String>,
     pub(super) closed: Vec<String>,
 }
@@ -148,6 +150,7 @@ impl Shape {
             id: id.as_str().to_owned(),
             number: text::line(&number, MAX_REASON_CHARS),
             state: self.state_of(&state),
+            resolution: self.resolution.as_ref().and_then(|at| at.of(value)).and_then(self::name),
         })
     }
 
@@ -276,6 +279,7 @@ mod tests {
             number: at("/number"),
             key: at("/tags"),
             state: at("/status/name"),
+            resolution: Some(at("/closure/code")),
             resolved: vec!["Resolved".to_owned()],
             closed: vec!["Closed".to_owned()],
         }
@@ -293,6 +297,13 @@ mod tests {
             let item = shape().item(&value(status)).unwrap();
             assert_eq!((&*item.id, &*item.number, item.state), ("7", "#7", state));
         }
+        let code = |code: Value| {
+            let value =
+                json!({"id": 7, "number": "#7", "status": {"name": "Closed"}, "closure": {"code": code}});
+            shape().item(&value).unwrap().resolution
+        };
+        assert_eq!(code(json!("Won't fix")).as_deref(), Some("Won't fix"));
+        assert_eq!([code(json!("")), code(Value::Null), code(json!([]))], [None, None, None]);
         assert!(shape().has(&value(""), "b") && !shape().has(&value(""), "c"));
         assert!(shape().has(&json!({"tags": "a"}), "a") && !shape().has(&json!({"tags": "ab"}), "a"));
     }

@@ -254,6 +254,7 @@ impl ItemSettings {
             number: at("number", self.number.as_ref().unwrap_or(&self.id))?,
             key: at("key", &self.key)?,
             state: at("state", &self.state)?,
+            resolution: self.resolution.as_ref().map(|given| at("resolution", given)).transpose()?,
             resolved,
             closed,
         })

@@ -146,6 +146,8 @@ pub struct ItemSettings {
     pub key: String,
     /// The name of its state.
     pub state: String,
+    /// The code with which it was ended, for `route.people.wont_fix`. Default none.
+    pub resolution: Option<String>,
     /// States in which it is resolved and can be reopened.
     #[serde(deserialize_with = "list")]
     pub resolved: Vec<String>,

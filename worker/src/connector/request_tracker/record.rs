@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::{WorkItem, WorkItemState, text};
 use super::query::FieldName;
+use super::settings::Desk;
 
 const MAX_REASON_CHARS: usize = 500;
 
@@ -96,9 +97,20 @@ impl Record {
         self.custom_fields.iter().any(|one| is_named(one, field) && one.values.iter().any(same))
     }
 
-    pub(super) fn work_item(&self, statuses: &Statuses) -> WorkItem {
+    pub(super) fn work_item(&self, desk: &Desk) -> WorkItem {
         let id = self.id();
-        WorkItem { number: number(&id), id, state: statuses.state(&self.status) }
+        WorkItem {
+            number: number(&id),
+            id,
+            state: desk.statuses.state(&self.status),
+            resolution: desk.resolution_field.as_ref().and_then(|field| self.value(field)).map(str::to_owned),
+        }
+    }
+
+    /// The first value of a custom field.
+    fn value(&self, field: &FieldName) -> Option<&str> {
+        let held = self.custom_fields.iter().find(|one| is_named(one, field))?;
+        held.values.iter().find_map(Value::as_str).filter(|value| !value.is_empty())
     }
 }
 

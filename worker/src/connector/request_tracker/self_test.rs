@@ -32,13 +32,13 @@ impl RequestTracker {
         Ok(findings)
     }
 
-    fn check_queue(&self, queue: &Queue) -> [Finding; 2] {
+    fn check_queue(&self, queue: &Queue) -> Vec<Finding> {
         let judged = |subject: String, holds: bool, otherwise: &str| {
             let verdict = if holds { Verdict::Fine } else { Verdict::Unusable(otherwise.to_owned()) };
             Finding { subject, verdict }
         };
         let key_field = &self.desk.key_field;
-        [
+        let mut findings = vec![
             judged(
                 format!("custom field {:?}", key_field.as_str()),
                 queue.takes(key_field),
@@ -46,7 +46,15 @@ impl RequestTracker {
                  and ModifyCustomField",
             ),
             judged("make tickets".to_owned(), queue.offers_creation(), "grant CreateTicket on the queue"),
-        ]
+        ];
+        if let Some(field) = &self.desk.resolution_field {
+            let unseen =
+                "route.people.wont_fix has no effect: apply the field to the queue, and grant SeeCustomField";
+            let verdict =
+                if queue.takes(field) { Verdict::Fine } else { Verdict::Limited(unseen.to_owned()) };
+            findings.push(Finding { subject: format!("custom field {:?}", field.as_str()), verdict });
+        }
+        findings
     }
 
     pub(super) async fn test_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {

@@ -37,6 +37,9 @@ pub struct RequestTrackerSettings {
     /// Statuses in which a ticket is not written to any more. Default `rejected`, `deleted`.
     #[serde(default = "rejected_and_deleted", deserialize_with = "list")]
     pub closed_statuses: Vec<String>,
+    /// The custom field of that queue in which people say how a ticket was resolved, for `route.people.wont_fix`. Default
+    /// none.
+    pub resolution_field: Option<String>,
     /// Sends the credentials over plain HTTP to a host that is not this machine. Default `false`.
     #[serde(default)]
     pub danger_allow_http: bool,
@@ -88,6 +91,7 @@ pub(super) struct Desk {
     pub(super) queue: String,
     pub(super) key_field: FieldName,
     pub(super) statuses: Statuses,
+    pub(super) resolution_field: Option<FieldName>,
     pub(super) assets: Assets,
 }
 
@@ -108,11 +112,15 @@ impl RequestTrackerSettings {
             closed: self.closed_statuses,
         };
         statuses.check(name)?;
+        let resolution_field = self.resolution_field.as_deref();
         let desk = Desk {
             base_url,
             queue: text(&format!("{name}.queue"), self.queue)?,
             key_field: field(&format!("{name}.key_field"), &self.key_field)?,
             statuses,
+            resolution_field: resolution_field
+                .map(|given| field(&format!("{name}.resolution_field"), given))
+                .transpose()?,
             assets: self.ci.check(&format!("{name}.ci"))?,
         };
         Ok((desk, self.auth.check(&format!("{name}.auth"))?))
@@ -259,6 +267,7 @@ pub(super) mod tests {
         refuse(json!({"queu": "x"}), "queu");
         refuse(json!({"queue": ""}), "t.request_tracker.queue");
         refuse(json!({"key_field": "a}b"}), "t.request_tracker.key_field");
+        refuse(json!({"resolution_field": ""}), "t.request_tracker.resolution_field");
         refuse(json!({"auth": {}}), "t.request_tracker.auth: give one of token and basic");
         refuse(json!({"auth": {"token": {}}}), "t.request_tracker.auth.token.value");
         refuse(json!({"auth": {"basic": {"username": "u"}}}), "t.request_tracker.auth.basic.password");

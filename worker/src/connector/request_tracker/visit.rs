@@ -66,10 +66,12 @@ impl Visit<'_> {
 
     /// The ticket as it is now. People merge tickets: one that has become part of another is not ours to write to.
     pub(super) async fn item(&self, id: &str) -> Result<WorkItem, ConnectorError> {
-        let record = self.record(&Id::parse(id)?).await?;
-        let state =
-            if record.id() == id { self.desk.statuses.state(&record.status) } else { WorkItemState::Closed };
-        Ok(WorkItem { id: id.to_owned(), number: record::number(id), state })
+        let item = self.record(&Id::parse(id)?).await?.work_item(self.desk);
+        if item.id == id {
+            return Ok(item);
+        }
+        let (number, state) = (record::number(id), WorkItemState::Closed);
+        Ok(WorkItem { id: id.to_owned(), number, state, resolution: None })
     }
 
     pub(super) async fn create(&self, body: Value) -> Result<Id, ConnectorError> {

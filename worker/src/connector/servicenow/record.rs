@@ -6,8 +6,11 @@ use serde_json::{Map, Value};
 
 use super::super::{WorkItem, WorkItemState, text};
 
+/// The columns without which no ticket can be kept.
+pub(super) const NEEDED: &[&str] = &["sys_id", "number", "state", "correlation_id"];
+
 /// The columns that a work item is read from.
-pub(super) const WORK_ITEM: &[&str] = &["sys_id", "number", "state", "correlation_id"];
+pub(super) const WORK_ITEM: &[&str] = &["sys_id", "number", "state", "correlation_id", "close_code"];
 
 /// The same of a ticket that was written to, and what a configuration item that was found later is told by.
 pub(super) const WRITTEN: &[&str] = &["sys_id", "number", "state", "correlation_id", "cmdb_ci"];
@@ -53,7 +56,12 @@ impl Row {
     pub(super) fn work_item(&self) -> Option<WorkItem> {
         let id =
             Some(self.text("sys_id")).filter(|id| !id.is_empty() && !id.chars().any(char::is_control))?;
-        Some(WorkItem { id: id.to_owned(), number: self.number(), state: state(self.text("state")) })
+        Some(WorkItem {
+            id: id.to_owned(),
+            number: self.number(),
+            state: state(self.text("state")),
+            resolution: Some(self.text("close_code")).filter(|code| !code.is_empty()).map(str::to_owned),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::super::http::Purpose;
 use super::super::{Change, ConnectorError, Finding, Presets, Verdict};
 use super::query::{Identifier, Query, QueryValue, record_url};
-use super::record::{Row, WORK_ITEM};
+use super::record::{NEEDED, Row};
 use super::{ServiceNow, correlation_id, payload, sys_id};
 
 const CHOICES: Identifier = Identifier::known("sys_choice");
@@ -16,7 +16,7 @@ const MAX_CHOICES: u8 = 200;
 
 impl ServiceNow {
     pub(super) async fn self_test(&self) -> Result<Vec<Finding>, ConnectorError> {
-        let unread = self.unread(WORK_ITEM.iter().copied()).await.and_then(|unread| match &*unread {
+        let unread = self.unread(NEEDED.iter().copied()).await.and_then(|unread| match &*unread {
             [] => Ok(()),
             columns => Err(ConnectorError::Rejected(format!(
                 "let the user read the columns {}, and check the name of the table",
@@ -63,6 +63,9 @@ impl ServiceNow {
                 |reason| Verdict::Limited(format!("set ci.default to the sys_id of an item: {reason}"));
             findings.push(Finding::of_extra("default configuration item", found, lost)?);
         }
+        if !presets.wont_fix.is_empty() {
+            findings.push(self.check_wont_fix(presets).await?);
+        }
         Ok(findings)
     }
 
@@ -78,15 +81,47 @@ impl ServiceNow {
         Ok(columns.into_iter().filter(|column| !row.has(column)).collect())
     }
 
-    /// A list that may not be read, or that has no entries, is no obstacle.
-    async fn check_close_codes(&self) -> Result<Vec<Finding>, ConnectorError> {
+    /// The resolution codes of the instance; none if the list has no entries for this table.
+    async fn close_codes(&self) -> Result<Vec<String>, ConnectorError> {
         let table = self.instance.table.as_str();
         let Some(name) = QueryValue::new(table) else { return Ok(Vec::new()) };
         let query = Query::default()
             .any(&[Identifier::known("name")], &[name])
             .and("element=close_code^inactive=false");
-        let listed = self.search(&CHOICES, &query, &["name", "element", "value"], MAX_CHOICES).await;
-        let Ok(rows) = listed else {
+        let rows = self.search(&CHOICES, &query, &["name", "element", "value"], MAX_CHOICES).await?;
+        let of_this_list = |row: &&Row| row.text("name") == table && row.text("element") == "close_code";
+        let mut codes: Vec<String> =
+            rows.iter().filter(of_this_list).map(|row| row.text("value").to_owned()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        Ok(codes)
+    }
+
+    /// Whether the codes of people can be seen, and are codes. What is no code here may be one of another target.
+    async fn check_wont_fix(&self, presets: &Presets) -> Result<Finding, ConnectorError> {
+        let unread = self.unread(std::iter::once("close_code")).await?;
+        let known = self.close_codes().await.unwrap_or_default();
+        let is_unknown =
+            |code: &&String| !known.iter().any(|known| known.to_lowercase() == code.to_lowercase());
+        let unknown: Vec<&str> = presets.wont_fix.iter().filter(is_unknown).map(String::as_str).collect();
+        let verdict = match () {
+            () if !unread.is_empty() => {
+                Verdict::Limited("it has no effect: let the user read the column close_code".to_owned())
+            }
+            () if !known.is_empty() && !unknown.is_empty() => Verdict::Limited(format!(
+                "{} are none of this instance's codes: {}",
+                unknown.join(", "),
+                known.join(", ")
+            )),
+            () => Verdict::Fine,
+        };
+        Ok(Finding { subject: "route.people.wont_fix".to_owned(), verdict })
+    }
+
+    /// A list that may not be read, or that has no entries, is no obstacle.
+    async fn check_close_codes(&self) -> Result<Vec<Finding>, ConnectorError> {
+        let listed = self.close_codes().await;
+        let Ok(allowed) = listed else {
             let unread = |reason| {
                 Verdict::Limited(format!(
                     "let the user read sys_choice, or check close_code by hand: {reason}"
@@ -94,12 +129,8 @@ impl ServiceNow {
             };
             return Ok(vec![Finding::of("resolution codes", listed, unread)?]);
         };
-        let of_this_list = |row: &&Row| row.text("name") == table && row.text("element") == "close_code";
-        let mut allowed: Vec<&str> = rows.iter().filter(of_this_list).map(|row| row.text("value")).collect();
-        allowed.sort_unstable();
-        allowed.dedup();
         let check = |key: &str, code: &str, unknown: fn(String) -> Verdict| {
-            let verdict = if allowed.is_empty() || allowed.contains(&code) {
+            let verdict = if allowed.is_empty() || allowed.iter().any(|allowed| allowed == code) {
                 Verdict::Fine
             } else {
                 let allowed = allowed.join(", ");
