@@ -15,6 +15,7 @@ pub use self::http::{Authorities, BasicSettings, CallSettings, TlsSettings};
 
 mod http;
 pub mod http_api;
+pub(crate) mod markup;
 pub mod request_tracker;
 pub mod servicenow;
 mod text;

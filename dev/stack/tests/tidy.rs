@@ -49,6 +49,7 @@ fn the_two_services_share_nothing_but_the_crate_made_for_it() {
 #[test]
 fn what_decides_neither_waits_nor_asks_for_the_time() {
     let pure = sources(&[
+        "worker/src/connector/markup.rs",
         "worker/src/kind",
         "worker/src/kind.rs",
         "worker/src/reconcile",

@@ -12,6 +12,7 @@ use shared::settings::SettingsError;
 
 use super::RouteSettings;
 use super::view::AlertView;
+use crate::connector::markup;
 
 /// Instructions that one rendering may take.
 const FUEL: u64 = 200_000;
@@ -155,6 +156,7 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
+        markup::add_texts(&mut environment);
         let mut fields: BTreeMap<Transition, Vec<String>> = BTreeMap::new();
         for (template, text) in settings.templates() {
             let key = template.key();
@@ -383,6 +385,19 @@ mod tests {
         hostile.title = "{{ alert.id }}{% for x in range(9) %}".to_owned();
         let rendered = with(|_| ()).render(&Template::Summary, &hostile, &TicketView::default());
         assert_eq!(rendered, Rendered { text: hostile.title.clone(), fallback: None });
+    }
+
+    #[test]
+    fn a_field_that_the_product_shows_as_markup_has_a_filter_for_it() {
+        let mut hostile = metric();
+        hostile.title = "<img src=x> {code}".to_owned();
+        let field = |filter: &str| {
+            let text = format!("{{{{ alert.title | {filter} }}}}");
+            let templates = with(|settings| drop(settings.open.fields.insert("u_text".to_owned(), text)));
+            templates.fields(Transition::Open, &hostile, &TicketView::default()).0["u_text"].clone()
+        };
+        assert_eq!(field("html"), "&lt;img src=x&gt; {code}");
+        assert!(!field("wiki").contains(['<', '{']));
     }
 
     #[test]

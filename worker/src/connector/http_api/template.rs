@@ -8,7 +8,7 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, escape_formatt
 use serde_json::{Map, Value};
 use shared::causes::told;
 
-use super::super::text;
+use super::super::{markup, text};
 
 /// Instructions that one text may take.
 const FUEL: u64 = 100_000;
@@ -21,7 +21,8 @@ static JINJA: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
-    environment.add_filter("html", html);
+    markup::add_texts(&mut environment);
+    markup::add_documents(&mut environment);
     environment.set_formatter(|out, state, value| {
         if value.is_none() {
             return Err(Error::new(ErrorKind::InvalidOperation, "a value is none").with_source(NoValue));
@@ -185,23 +186,6 @@ fn unknown(text: &str) -> String {
     format!("{:?}: there is no such value", text::line(text, SHOWN_CHARS))
 }
 
-/// Text for a field that the product shows as HTML.
-fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' => escaped.push_str("<br>"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -254,6 +238,15 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_for_documents_gives_json_where_it_is_the_whole_text() {
+        let tree = json!({"fields": {"description": "{{ (note ~ '\\n\\n' ~ summary) | adf }}"}});
+        let document =
+            &rendered(tree, json!({"note": "a", "summary": "\"}], \"marks\": ["})).unwrap()["fields"];
+        let paragraphs = document["description"]["content"].as_array().unwrap();
+        assert_eq!(paragraphs[1]["content"][0]["text"], "\"}], \"marks\": [");
+    }
+
+    #[test]
     fn a_condition_names_values_and_none_does_not_hold() {
         assert_eq!(names("ci and not original.id").unwrap(), ["ci", "original"].map(str::to_owned).into());
         assert_eq!(holds("ci", &values(json!({"ci": null}))), Ok(false));
@@ -282,12 +275,12 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_an_alert_says_stays_one_string(text in any::<String>()) {
-            let tree = json!({"a": "{{ note }}", "b": "x {{ note }} y", "h": "{{ note | html }}"});
+            let tree = json!({"a": "{{ note }}", "b": "x {{ note }} y", "w": "{{ note | wiki }}"});
             let rendered = rendered(tree, json!({"note": text})).unwrap();
             prop_assert_eq!(&rendered["a"], &json!(text.clone()));
             prop_assert_eq!(&rendered["b"], &json!(format!("x {text} y")));
-            let html = rendered["h"].as_str().unwrap().replace("<br>", "");
-            prop_assert!(!html.contains(['<', '>', '"', '\'']));
+            let has_markup = rendered["w"].as_str().unwrap().contains(['{', '[', '!', '|']);
+            prop_assert!(!has_markup);
         }
     }
 }
