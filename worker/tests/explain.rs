@@ -147,6 +147,20 @@ fn it_says_when_an_alert_counts_as_resolved_and_what_becomes_of_a_test_of_the_po
 }
 
 #[test]
+fn an_incident_that_ends_inside_a_fired_shows_the_texts_of_the_resolution() {
+    for kind in [Kind::ServiceHealth, Kind::ResourceHealth] {
+        let alert = alert(kind);
+        let note = |body: &[u8]| {
+            let said: Value = serde_json::from_slice(&explain(body, &["--json"]).stdout).unwrap();
+            said["tickets"][0]["note"].as_str().unwrap().to_owned()
+        };
+        let (begun, ended) = (note(&alert.fired()), note(&alert.over(Timestamp::UNIX_EPOCH).unwrap()));
+        assert!(begun.starts_with("Azure Monitor alert fired"), "{begun}");
+        assert!(ended.starts_with("Azure Monitor alert resolved"), "{ended}");
+    }
+}
+
+#[test]
 fn what_is_no_alert_is_refused_with_what_to_do() {
     for (body, expected) in
         [(&b"{}"[..], "common alert schema"), (b"[", "not JSON"), (&[b' '; 1_100_000], "larger")]

@@ -21,6 +21,7 @@ use crate::policy::template::{Template, TicketView, Transition};
 use crate::policy::view::AlertView;
 use crate::policy::windows::Hold;
 use crate::policy::{Route, WhenResolved, expiry};
+use crate::reconcile::subject::Subject;
 
 /// Azure sends no more, and ingest takes no more.
 const MAX_BODY_BYTES: u64 = 1024 * 1024;
@@ -98,7 +99,8 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 fn explain(config: &Config, tenant: Uuid, notification: &Notification<'_>) -> Explanation {
     let (view, policy) = (AlertView::new(tenant, notification), &config.policy);
-    let transition = match notification.essentials.condition {
+    // An incident that is over is Fired as well, as far as the essentials go.
+    let transition = match Subject::read(notification).condition {
         Condition::Fired => Transition::Open,
         Condition::Resolved => Transition::Resolve,
     };
