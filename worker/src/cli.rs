@@ -9,6 +9,7 @@ use shared::causes::told;
 use uuid::Uuid;
 
 use crate::config::{self, Config};
+use crate::policy::trial::{self, Verdict};
 
 mod check_target;
 mod dead_letters;
@@ -35,7 +36,8 @@ enum Command {
     Run,
     /// Bring the database to the schema of this version.
     Migrate,
-    /// Read the settings, say what to fix, and exit non-zero if there is something.
+    /// Read the settings, try every template on a sample of every kind of alert, say what to fix, and exit non-zero if
+    /// there is something.
     CheckConfig,
     /// Log in to targets, try what the worker relies on there, and say what to change; exit non-zero if one cannot be
     /// used. Nothing is written there.
@@ -105,13 +107,23 @@ pub fn failed(error: &anyhow::Error) -> ExitCode {
 
 fn check_config(config: &Config) -> anyhow::Result<ExitCode> {
     let targets: Vec<&str> = config.targets.keys().map(String::as_str).collect();
-    let used: Vec<&str> = config.policy.targets().iter().map(String::as_str).collect();
-    let (used, all) = (used.join(" and "), targets.join(", "));
-    output::answer(&format!("the settings can be used: alerts go to {used} (targets: {all})"))?;
-    for rule in config.policy.unreachable() {
-        output::answer(&format!(
-            "warning: no alert reaches the rule {rule:?}: one before it is for all alerts"
-        ))?;
+    let used = config.policy.targets();
+    let findings = trial::findings(&config.policy);
+    let broken = findings.iter().filter(|finding| finding.verdict == Verdict::Error).count();
+    if broken == 0 {
+        let used: Vec<&str> = used.iter().map(String::as_str).collect();
+        let (used, all) = (used.join(" and "), targets.join(", "));
+        output::answer(&format!("the settings can be used: alerts go to {used} (targets: {all})"))?;
+    }
+    for odd in config.policy.oddities() {
+        output::answer(&format!("warning: {}", output::one_line(&odd)))?;
+    }
+    for target in targets.iter().filter(|target| !used.contains(**target)) {
+        output::answer(&format!("warning: no alert goes to the target {target:?}: no route names it"))?;
+    }
+    for finding in &findings {
+        let word = finding.verdict.name();
+        output::answer(&format!("{word}: {}", output::one_line(&finding.to_string())))?;
     }
     for route in config.policy.routes().filter(|route| !route.wont_fix.is_empty()) {
         let blind = |name: &&String| {
@@ -125,5 +137,9 @@ fn check_config(config: &Config) -> anyhow::Result<ExitCode> {
             ))?;
         }
     }
+    anyhow::ensure!(
+        broken == 0,
+        "templates that fail on every alert: {broken}; mend what stands under error"
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -315,4 +315,4 @@ fn check(holds: bool, otherwise: &str) -> Result<(), SettingsError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

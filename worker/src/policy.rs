@@ -15,6 +15,7 @@ pub mod matching;
 pub mod people;
 pub mod rules;
 pub mod template;
+pub mod trial;
 pub mod view;
 pub mod windows;
 

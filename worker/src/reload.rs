@@ -1,7 +1,7 @@
 //! Rules that change while the worker runs: the file is read again at SIGHUP and when its content changes.
 //!
 //! Only the rules are taken: whatever else is new in the file waits for a restart. A file that cannot be used is refused,
-//! and the rules stay as they are.
+//! and so is one with a template that fails on every alert; the rules stay as they are.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config;
 use crate::metrics::{IntakeMetrics, Reload};
 use crate::policy::rules::Policy;
+use crate::policy::trial::{self, Finding, Verdict};
 
 /// How often the file is looked at. Its content counts: a mounted secret or config map is swapped, not written.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -29,6 +30,21 @@ pub struct Reloader {
     pub targets: BTreeSet<String>,
     pub metrics: IntakeMetrics,
     pub shutdown: CancellationToken,
+}
+
+/// Tries the templates and logs what was found, which `worker check-config` would have said before.
+pub fn tried(policy: &Policy) -> Vec<Finding> {
+    for odd in policy.oddities() {
+        tracing::warn!(odd, "the rules are odd: {odd}");
+    }
+    let findings = trial::findings(policy);
+    for finding in &findings {
+        match finding.verdict {
+            Verdict::Warning => tracing::warn!(route = finding.route, "a template may fail: {finding}"),
+            Verdict::Error => tracing::error!(route = finding.route, "a template fails: {finding}"),
+        }
+    }
+    findings
 }
 
 impl Reloader {
@@ -77,6 +93,10 @@ impl Reloader {
 
     fn read(&self) -> Result<Policy, String> {
         let policy = config::load(self.file.as_deref()).map_err(|error| told(&error))?.policy;
+        // The rules before have texts that work, so nothing is lost by staying with them.
+        if let Some(broken) = tried(&policy).into_iter().find(|finding| finding.verdict == Verdict::Error) {
+            return Err(broken.to_string());
+        }
         match policy.targets().iter().find(|target| !self.targets.contains(*target)) {
             None => Ok(policy),
             Some(new) => Err(format!("a rule names the target {new}, which is new: restart the worker")),
@@ -85,5 +105,37 @@ impl Reloader {
 
     async fn content(&self) -> Option<Vec<u8>> {
         tokio::fs::read(self.file.as_ref()?).await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::config::tests::NEEDED;
+
+    fn read(line: &str) -> Result<Policy, String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "{line}\n{NEEDED}").unwrap();
+        let config = config::load(Some(file.path())).unwrap();
+        let reloader = Reloader {
+            file: Some(file.path().to_owned()),
+            policy: watch::Sender::new(Arc::new(config.policy)),
+            targets: config.targets.into_keys().collect(),
+            metrics: IntakeMetrics::register(&mut Registry::default()),
+            shutdown: CancellationToken::new(),
+        };
+        reloader.read()
+    }
+
+    #[test]
+    fn rules_with_a_template_that_fails_on_every_alert_are_refused() {
+        let refusal = read("route.open.summary = '{{ alert.sumary }}'").unwrap_err();
+        assert!(refusal.starts_with("route: route.open.summary fails on every alert"), "{refusal}");
+        assert!(read("route.open.fields.team = '{{ alert.custom.team }}'").is_ok());
+        assert!(read("route.open.summary = '{{ alert.rule }}'").is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::*;
 use crate::policy::view::AlertView;
 
-pub(super) const NEEDED: &str = r#"
+pub(crate) const NEEDED: &str = r#"
     amqp.url = "amqp://localhost"
     database.url = "postgres://localhost/x"
     route.target = "snow"

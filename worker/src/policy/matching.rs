@@ -6,10 +6,11 @@ use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Deserializer};
-use shared::alert::arm;
+use shared::alert::{Severity, arm};
 use shared::settings::{SettingsError, list};
 
 use super::view::AlertView;
+use crate::kind::Kind;
 
 /// Before a pattern that is a regular expression. Every other pattern is a glob.
 const REGEX: &str = "regex:";
@@ -77,7 +78,14 @@ pub struct Mismatch {
 #[derive(Debug)]
 struct Condition {
     part: Part,
-    patterns: Vec<Regex>,
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    /// As the operator wrote it.
+    text: String,
+    regex: Regex,
 }
 
 /// The part of an alert that a condition looks at.
@@ -142,6 +150,24 @@ impl Matcher {
         self.conditions.iter().all(|condition| condition.holds(&condition.part.of(alert)))
     }
 
+    /// Whether it may be for alerts of this kind, as far as the kind tells.
+    pub(super) fn may_fit(&self, kind: &str) -> bool {
+        let about_kind = self.conditions.iter().filter(|condition| condition.part == Part::Kind);
+        about_kind.into_iter().all(|condition| condition.holds(&[kind.into()]))
+    }
+
+    /// Patterns that no alert fits, each with its condition and what there is to fit.
+    pub(super) fn idle(&self) -> impl Iterator<Item = (String, &str, Vec<&'static str>)> {
+        let closed =
+            self.conditions.iter().filter_map(|condition| Some((condition, condition.part.values()?)));
+        closed.flat_map(|(condition, values)| {
+            let fits = |pattern: &Pattern| values.iter().any(|value| pattern.regex.is_match(value));
+            let idle: Vec<_> = condition.patterns.iter().filter(|pattern| !fits(pattern)).collect();
+            idle.into_iter()
+                .map(move |pattern| (condition.part.to_string(), pattern.text.as_str(), values.clone()))
+        })
+    }
+
     /// The same, for people who ask why not.
     ///
     /// # Errors
@@ -160,7 +186,7 @@ impl Matcher {
 
 impl Condition {
     fn holds(&self, has: &[Cow<'_, str>]) -> bool {
-        has.iter().any(|text| self.patterns.iter().any(|pattern| pattern.is_match(text)))
+        has.iter().any(|text| self.patterns.iter().any(|pattern| pattern.regex.is_match(text)))
     }
 }
 
@@ -200,6 +226,28 @@ impl Part {
     }
 }
 
+impl Part {
+    /// All that an alert can have there, if that is known.
+    fn values(&self) -> Option<Vec<&'static str>> {
+        match self {
+            // The empty pattern is for alerts without one.
+            Self::Severity => Some(Severity::ALL.map(Severity::as_str).into_iter().chain([""]).collect()),
+            Self::Kind => Some(Kind::ALL.map(Kind::name).to_vec()),
+            Self::Test => Some(vec!["true", "false"]),
+            Self::SignalType
+            | Self::MonitoringService
+            | Self::Rule
+            | Self::Subscription
+            | Self::ResourceGroup
+            | Self::ResourceType
+            | Self::Resource
+            | Self::Tenant
+            | Self::Custom(_)
+            | Self::Dimension(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
@@ -225,7 +273,7 @@ fn text(value: &serde_json::Value) -> Cow<'_, str> {
     value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed)
 }
 
-fn pattern(key: &str, text: &str) -> Result<Regex, SettingsError> {
+fn pattern(key: &str, text: &str) -> Result<Pattern, SettingsError> {
     let regex = match text.strip_prefix(REGEX) {
         Some(regex) => regex.to_owned(),
         None => glob(text),
@@ -235,7 +283,9 @@ fn pattern(key: &str, text: &str) -> Result<Regex, SettingsError> {
         .dot_matches_new_line(true)
         .size_limit(MAX_PATTERN_BYTES)
         .build();
-    built.map_err(|error| SettingsError::Invalid(format!("{key}: {text:?} is no pattern: {error}")))
+    let regex =
+        built.map_err(|error| SettingsError::Invalid(format!("{key}: {text:?} is no pattern: {error}")))?;
+    Ok(Pattern { text: text.to_owned(), regex })
 }
 
 fn glob(text: &str) -> String {
@@ -343,10 +393,10 @@ mod tests {
         #[test]
         fn a_glob_without_wildcards_fits_only_its_own_text(text in "[^*?]{0,12}", other in "[^*?]{0,12}") {
             let pattern = pattern("k", &glob_safe(&text)).unwrap();
-            prop_assert!(pattern.is_match(&glob_safe(&text)));
+            prop_assert!(pattern.regex.is_match(&glob_safe(&text)));
             let same = glob_safe(&text).to_lowercase() == glob_safe(&other).to_lowercase();
             prop_assume!(same == (glob_safe(&text).to_uppercase() == glob_safe(&other).to_uppercase()));
-            prop_assert_eq!(pattern.is_match(&glob_safe(&other)), same);
+            prop_assert_eq!(pattern.regex.is_match(&glob_safe(&other)), same);
         }
     }
 

@@ -238,6 +238,34 @@ impl Policy {
         &self.targets
     }
 
+    /// Every route that makes tickets, and whether its rule may be for alerts of a kind; the default first.
+    pub(super) fn routes_by_kind(&self) -> impl Iterator<Item = (&Route, impl Fn(&str) -> bool)> {
+        let of_rules = self.rules.iter().filter_map(|rule| match &rule.outcome {
+            Outcome::Tickets(route) => Some((route.as_ref(), Some(&rule.matcher))),
+            Outcome::Drop(_) => None,
+        });
+        std::iter::once((self.default.as_ref(), None)).chain(of_rules).map(|(route, matcher)| {
+            (route, move |kind: &str| matcher.is_none_or(|matcher| matcher.may_fit(kind)))
+        })
+    }
+
+    /// What is odd about the rules, though they can be used.
+    pub fn oddities(&self) -> impl Iterator<Item = String> {
+        let unreachable = self
+            .unreachable()
+            .map(|rule| format!("no alert reaches the rule {rule:?}: one before it is for all alerts"));
+        let idle = self.rules.iter().flat_map(|rule| {
+            rule.matcher.idle().map(|(condition, pattern, there_are)| {
+                let there_are = there_are.join(", ");
+                let name = &rule.name;
+                format!(
+                    "no alert has the {condition} {pattern:?} of the rule {name:?}; there are: {there_are}"
+                )
+            })
+        });
+        unreachable.chain(idle)
+    }
+
     /// Rules that no alert reaches, since one before them is for every alert and goes no further.
     pub fn unreachable(&self) -> impl Iterator<Item = &str> {
         let last = self.rules.iter().position(|rule| rule.matcher.takes_all() && !rule.goes_on);

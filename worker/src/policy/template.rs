@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
+use serde_json::Value;
 use shared::causes::told;
 use shared::settings::SettingsError;
 
@@ -57,6 +58,7 @@ pub enum StormText {
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
+    all: Vec<Template>,
     fields: BTreeMap<Transition, Vec<String>>,
 }
 
@@ -107,8 +109,16 @@ impl Default for TicketView {
     }
 }
 
+/// Why a template gives no text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) why: String,
+    /// Whether an alert that carries more may get one.
+    pub(super) lacks_data: bool,
+}
+
 impl Template {
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         match self {
             Self::CorrelationKey => "route.correlation_key".to_owned(),
             Self::Summary => "route.open.summary".to_owned(),
@@ -157,32 +167,28 @@ impl Templates {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
         markup::add_texts(&mut environment);
-        let mut fields: BTreeMap<Transition, Vec<String>> = BTreeMap::new();
+        let (mut all, mut fields) = (Vec::new(), BTreeMap::<Transition, Vec<String>>::new());
         for (template, text) in settings.templates() {
             let key = template.key();
             if let Err(error) = environment.add_template_owned(key.clone(), text.to_owned()) {
                 return Err(SettingsError::Invalid(format!("{key} is not a template: {}", told(&error))));
             }
-            if let Template::Field(transition, name) = template {
-                fields.entry(transition).or_default().push(name);
+            if let Template::Field(transition, name) = &template {
+                fields.entry(*transition).or_default().push(name.clone());
             }
+            all.push(template);
         }
-        Ok(Self { environment, fields })
+        Ok(Self { environment, all, fields })
     }
 
     /// Renders one template. Never fails: see [`Rendered::fallback`].
     #[must_use]
     pub fn render(&self, template: &Template, alert: &AlertView, ticket: &TicketView) -> Rendered {
-        match self.try_render(template, alert, ticket) {
-            // Alerts without a key would all share one ticket.
-            Ok(text) if text.trim().is_empty() && *template == Template::CorrelationKey => Rendered {
-                text: template.plain(alert),
-                fallback: Some(format!("{}: gives an empty text", template.key())),
-            },
+        match self.text(template, alert, ticket) {
             Ok(text) => Rendered { text, fallback: None },
-            Err(error) => Rendered {
+            Err(failure) => Rendered {
                 text: template.plain(alert),
-                fallback: Some(format!("{}: {}", template.key(), told(&error))),
+                fallback: Some(format!("{}: {}", template.key(), failure.why)),
             },
         }
     }
@@ -216,6 +222,58 @@ impl Templates {
         (of(&[Transition::Open]), of(&[Transition::Update, Transition::Resolve, Transition::Reopen]))
     }
 
+    /// Every template, each once.
+    pub(super) fn all(&self) -> &[Template] {
+        &self.all
+    }
+
+    /// The template as the operator wrote it.
+    pub(super) fn source(&self, template: &Template) -> String {
+        let compiled = self.environment.get_template(&template.key());
+        compiled.map(|compiled| compiled.source().to_owned()).unwrap_or_default()
+    }
+
+    /// Names in the template that neither it nor anything that it is given has, whether they are reached or not.
+    pub(super) fn unknown_names(&self, template: &Template) -> BTreeSet<String> {
+        let Ok(compiled) = self.environment.get_template(&template.key()) else { return BTreeSet::new() };
+        let (alert, ticket) = (&AlertView::default(), &TicketView::default());
+        let given = serde_json::to_value(Context { alert, ticket }).unwrap_or_default();
+        let is_function = |name: &str| self.environment.globals().any(|(global, _)| global == name);
+        let named = compiled.undeclared_variables(true).into_iter();
+        named.filter(|name| !has(&given, name) && !is_function(name)).collect()
+    }
+
+    /// Whether the template reads what Azure or the operator's alert rules put into an alert as they like.
+    pub(super) fn reads_open_data(&self, template: &Template) -> bool {
+        let Ok(compiled) = self.environment.get_template(&template.key()) else { return false };
+        let open = |name: &String| {
+            ["alert.context", "alert.custom"]
+                .iter()
+                .any(|open| name == open || name.starts_with(&format!("{open}.")))
+        };
+        compiled.undeclared_variables(true).iter().any(open)
+    }
+
+    /// Renders one template, or says why it gives no text.
+    pub(super) fn text(
+        &self,
+        template: &Template,
+        alert: &AlertView,
+        ticket: &TicketView,
+    ) -> Result<String, Failure> {
+        match self.try_render(template, alert, ticket) {
+            // Alerts without a key would all share one ticket.
+            Ok(text) if text.trim().is_empty() && *template == Template::CorrelationKey => {
+                Err(Failure { why: "gives an empty text".to_owned(), lacks_data: true })
+            }
+            Ok(text) => Ok(text),
+            Err(error) => Err(Failure {
+                why: told(&error),
+                lacks_data: matches!(error.kind(), ErrorKind::UndefinedError | ErrorKind::InvalidOperation),
+            }),
+        }
+    }
+
     fn try_render(
         &self,
         template: &Template,
@@ -233,6 +291,17 @@ impl Templates {
 struct Context<'a> {
     alert: &'a AlertView,
     ticket: &'a TicketView,
+}
+
+/// Whether there is something under a name such as `alert.links.query`. What is within open data is not known here.
+fn has(given: &Value, name: &str) -> bool {
+    let mut place = given;
+    for step in name.split('.') {
+        let Value::Object(members) = place else { return true };
+        let Some(member) = members.get(step) else { return false };
+        place = member;
+    }
+    true
 }
 
 #[derive(Default)]

@@ -129,6 +129,20 @@ fn rules_after_one_for_every_alert_are_out_of_reach() {
 }
 
 #[test]
+fn a_pattern_that_no_alert_fits_is_odd() {
+    let policy = policy(json!([
+        {"name": "a", "match": {"kind": ["metric_*", "prometeus"], "severity": ["", "sev4"]}},
+        {"name": "b", "match": {"severity": "regex:^[5-9]", "test": "true", "rule": "any"}},
+    ]))
+    .unwrap();
+    let odd: Vec<_> = policy.oddities().collect();
+    assert_eq!(odd.len(), 2, "{odd:?}");
+    let kinds = "the kind \"prometeus\" of the rule \"a\"; there are: metric_static, metric_dynamic";
+    assert!(odd[0].contains(kinds), "{odd:?}");
+    assert!(odd[1].contains("the severity \"regex:^[5-9]\" of the rule \"b\""), "{odd:?}");
+}
+
+#[test]
 fn the_trace_says_of_each_rule_why() {
     let policy = policy(json!([
         {"name": "dev", "match": {"resource_group": "dev"}},
