@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 
 mod healthcheck;
 mod serve;
@@ -33,6 +33,8 @@ enum Command {
     Serve,
     /// Say whether the settings can be run with, and what to change if not.
     CheckConfig,
+    /// Print the JSON Schema of the settings, by which editors check and complete a file.
+    ConfigSchema,
     /// Say which checks a token passes, and what to change in Entra where it fails. The token is not shown.
     VerifyToken {
         /// A file that holds the token, or `-` for standard input.
@@ -52,8 +54,13 @@ impl Cli {
     }
 
     async fn carry_out(self) -> anyhow::Result<ExitCode> {
+        // It is about settings that are still to be written.
+        if matches!(self.command, Command::ConfigSchema) {
+            return config_schema();
+        }
         let config = Config::load(self.config.as_deref())?;
         match self.command {
+            Command::ConfigSchema => config_schema(),
             Command::Serve => serve::run(config).await,
             Command::CheckConfig => {
                 for risk in config.trust.risks() {
@@ -66,6 +73,16 @@ impl Cli {
             Command::Healthcheck => healthcheck::run(&config).await,
         }
     }
+}
+
+fn config_schema() -> anyhow::Result<ExitCode> {
+    let schema = serde_json::to_string_pretty(&config::schema()?)?;
+    match writeln!(io::stdout(), "{schema}") {
+        // Somebody who stops reading, such as `head`, has had enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        outcome => outcome?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Does the work on a runtime that waits for none of its threads for long.

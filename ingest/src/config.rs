@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use shared::amqp::{AmqpSettings, Broker};
 use shared::ops::AdminSettings;
@@ -47,58 +48,81 @@ pub struct Config {
 }
 
 /// Section `[http]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSettings {
+    /// Where Azure's alerts arrive. TLS ends in front of it.
     pub listen: SocketAddr,
+    /// Larger bodies are answered with 413. An alert of Azure Monitor is at most 256 KiB.
     pub max_body_bytes: NonZeroUsize,
+    /// For the whole request: token, body and the broker's confirmation. Azure itself waits about 10 seconds.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "settings::duration")]
     pub request_deadline: Duration,
+    /// Threads that serve requests.
     pub workers: NonZeroUsize,
     /// Over all workers.
     pub max_connections: NonZeroUsize,
+    /// Longer tokens are refused unread.
     pub max_token_bytes: NonZeroUsize,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Settings {
     http: HttpSettings,
     admin: AdminSettings,
     log: LogSettings,
     amqp: AmqpSettings,
+    /// The signing keys of the tenants: section `[keys]`.
     keys: KeySettings,
+    /// What is remembered of tokens: section `[tokens]`.
     tokens: TokenSettings,
+    /// What the broker could not take yet: section `[spool]`.
     spool: RawSpoolSettings,
+    /// Who may deliver alerts, each under a name of your choice.
     #[serde(default)]
     trust: BTreeMap<String, TrustSettings>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct KeySettings {
+    /// The signing keys of each tenant are fetched this often.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "settings::duration")]
     refresh: Duration,
+    /// A token with an unknown key makes them be fetched again, at most this often per tenant and token version.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "settings::duration")]
     unknown_kid_interval: Duration,
+    /// For each request to the identity provider, and there are two per fetch.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "settings::duration")]
     fetch_timeout: Duration,
+    /// More keys than these are taken for a mistake.
     max_keys: NonZeroUsize,
+    /// Larger answers of the identity provider are not read.
     max_response_bytes: NonZeroUsize,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TokenSettings {
+    /// Verified tokens whose signature is not checked again until they expire.
     remembered_max: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawSpoolSettings {
+    /// A folder of this ingest alone, on a disk that outlives it; without one there is no spool.
     folder: Option<PathBuf>,
+    /// What the spool may take on disk; beyond it ingest answers 503.
     max_bytes: NonZeroU64,
+    /// How long a request waits for the broker before its notification goes to disk.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "settings::duration")]
     patience: Duration,
 }
 
@@ -108,6 +132,14 @@ impl Config {
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
         settings::load::<Settings>(DEFAULTS, file)?.try_into()
     }
+}
+
+/// The JSON Schema of a file with settings.
+///
+/// # Errors
+/// When the defaults cannot be read.
+pub fn schema() -> Result<serde_json::Value, SettingsError> {
+    settings::schema::<Settings>("Settings of the ingest of secure-export", DEFAULTS)
 }
 
 impl TryFrom<Settings> for Config {

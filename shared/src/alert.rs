@@ -69,7 +69,9 @@ pub enum Condition {
 }
 
 /// Azure's severity, from the most urgent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, schemars::JsonSchema, Serialize,
+)]
 pub enum Severity {
     Sev0,
     Sev1,

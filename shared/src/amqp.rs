@@ -6,6 +6,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties, Event};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -28,10 +29,13 @@ const MAX_PREFIX_BYTES: usize = 100;
 const MOST_IN_FLIGHT: usize = 65_536;
 
 /// Section `[amqp]` of both services, as written.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AmqpSettings {
+    /// `amqp://user:password@host:5672/vhost`, or `amqps://` for TLS; or `url_file`.
+    #[schemars(with = "Option<String>")]
     pub url: Option<SecretString>,
+    /// A file that holds the address.
     pub url_file: Option<PathBuf>,
     /// Goes before the name of the exchange and of every queue.
     pub prefix: String,

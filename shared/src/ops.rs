@@ -9,6 +9,7 @@ use actix_web::dev::Server;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use prometheus_client::registry::Registry;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::telemetry;
@@ -17,9 +18,10 @@ use crate::telemetry;
 const READINESS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Section `[admin]` of both services. Nothing here asks who is calling: keep it off the public network.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdminSettings {
+    /// Where `/livez`, `/readyz` and `/metrics` answer.
     pub listen: SocketAddr,
 }
 

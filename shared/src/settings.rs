@@ -1,6 +1,7 @@
 //! Settings: embedded defaults, then a TOML file, then the environment; unknown keys are errors.
 
 mod refusal;
+mod schema;
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -11,8 +12,7 @@ use rustix::fs::OFlags;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 
-/// For `#[serde(with = "shared::settings::duration")]`: reads `5s`, `1h 30m` or ISO 8601.
-pub use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+pub use schema::{duration, inheriting, schema};
 
 /// Every key can be given as `SECURE_EXPORT__SECTION__KEY`.
 const ENVIRONMENT_PREFIX: &str = "SECURE_EXPORT";
@@ -134,6 +134,13 @@ pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         }
     })
+}
+
+/// The defaults alone, which need not be all that is needed.
+fn defaults_of(defaults: &str) -> Result<serde_json::Value, SettingsError> {
+    let defaults = config::File::from_str(defaults, config::FileFormat::Toml);
+    let settings = config::Config::builder().add_source(defaults).build();
+    settings.and_then(config::Config::try_deserialize).map_err(|error| refused(&error))
 }
 
 fn load_with<T: DeserializeOwned>(

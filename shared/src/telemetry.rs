@@ -7,6 +7,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Registry;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -20,9 +21,10 @@ const LINES_WAITING: usize = 8_192;
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Section `[log]` of both services.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogSettings {
+    /// For machines or for people; on standard error.
     pub format: LogFormat,
     /// Which events are written, in the syntax of tracing's `EnvFilter`: `info,lapin=warn`.
     pub filter: String,
@@ -41,7 +43,7 @@ impl LogSettings {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     Json,

@@ -39,6 +39,8 @@ enum Command {
     /// Read the settings, try every template on a sample of every kind of alert, say what to fix, and exit non-zero if
     /// there is something.
     CheckConfig,
+    /// Print the JSON Schema of the settings, by which editors check and complete a file.
+    ConfigSchema,
     /// Log in to targets, try what the worker relies on there, and say what to change; exit non-zero if one cannot be
     /// used. Nothing is written there.
     CheckTarget {
@@ -82,8 +84,13 @@ enum Command {
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // Every TLS connection of this process uses it; a second call would only say that it is set.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    // It is about settings that are still to be written.
+    if matches!(cli.command, Command::ConfigSchema) {
+        return config_schema();
+    }
     let config = config::load(cli.config.as_deref())?;
     match cli.command {
+        Command::ConfigSchema => config_schema(),
         Command::Run => work::run(config, cli.config).await,
         Command::Migrate => work::migrate(config).await,
         Command::CheckConfig => check_config(&config),
@@ -103,6 +110,11 @@ pub fn failed(error: &anyhow::Error) -> ExitCode {
     // Where not even that can be written, the exit code must do.
     drop(writeln!(std::io::stderr(), "worker: {}", told(error.as_ref())));
     ExitCode::FAILURE
+}
+
+fn config_schema() -> anyhow::Result<ExitCode> {
+    output::answer_json(&config::schema()?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check_config(config: &Config) -> anyhow::Result<ExitCode> {

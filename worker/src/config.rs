@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use shared::amqp::{AmqpSettings, Broker};
@@ -60,28 +61,37 @@ pub struct Target {
 }
 
 /// Section `[intake]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IntakeSettings {
+    /// Deliveries that the broker may hand out before they are acknowledged.
     pub prefetch: u16,
+    /// Deliveries that are reconciled in one transaction, at most.
     pub batch: usize,
+    /// Bytes of bodies after which a batch takes no more deliveries.
     pub batch_bytes: usize,
+    /// How long a batch waits to fill up.
     #[serde(with = "shared::settings::duration")]
     pub linger: Duration,
+    /// How long to wait before a failed batch is tried again.
     #[serde(with = "shared::settings::duration")]
     pub retry_pause: Duration,
 }
 
 /// Section `[sync]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyncSettings {
+    /// How often due tickets are looked for when nobody says that there are some.
     #[serde(with = "shared::settings::duration")]
     pub poll: Duration,
+    /// How long a claimed ticket belongs to this worker.
     #[serde(with = "shared::settings::duration")]
     pub lease: Duration,
+    /// How long outcomes wait to be recorded together.
     #[serde(with = "shared::settings::duration")]
     pub record_linger: Duration,
+    /// How long calls under way may take to finish at shutdown.
     #[serde(with = "shared::settings::duration")]
     pub drain: Duration,
     pub retry: RetrySettings,
@@ -91,7 +101,7 @@ pub struct SyncSettings {
 }
 
 /// Bounds of the retries: section `[sync.retry]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetrySettings {
     /// The shortest wait.
@@ -117,7 +127,7 @@ pub struct RetrySettings {
 }
 
 /// When a second work item of a ticket is looked for: section `[sync.double_check]`.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DoubleCheckSettings {
     /// The first time; each later one after twice the wait.
@@ -129,30 +139,36 @@ pub struct DoubleCheckSettings {
 }
 
 /// Section `[sync.ci_cache]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CiCacheSettings {
+    /// Answers of the CMDB that are remembered.
     pub capacity: u64,
+    /// How long a configuration item that was found is remembered.
     #[serde(with = "shared::settings::duration")]
     pub found: Duration,
+    /// How long one that was not found is not looked for again.
     #[serde(with = "shared::settings::duration")]
     pub missing: Duration,
 }
 
 /// Section `[sweep]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SweepSettings {
+    /// How often the ledger is looked over.
     #[serde(with = "shared::settings::duration")]
     pub interval: Duration,
+    /// How often what is old is removed.
     #[serde(with = "shared::settings::duration")]
     pub forget_every: Duration,
+    /// How long notifications, calls, and tickets that have ended are kept.
     #[serde(with = "shared::settings::duration")]
     pub retention: Duration,
 }
 
 /// Section `[dead_letters]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeadLetterSettings {
     /// Letters that may wait in the ledger; the others wait on their queue.
@@ -164,43 +180,54 @@ pub struct DeadLetterSettings {
     pub retry_pause: Duration,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawConfig {
     log: LogSettings,
     admin: AdminSettings,
     amqp: AmqpSettings,
+    /// The ledger: section `[database]`.
     database: RawDatabase,
     intake: IntakeSettings,
     sync: SyncSettings,
     sweep: SweepSettings,
     dead_letters: DeadLetterSettings,
     route: RouteSettings,
+    /// Rules that are asked in order before `[route]`; the first that is for an alert decides.
     #[serde(default)]
     routes: Vec<RuleSettings>,
+    /// Where tickets are made, each under a name of your choice.
     #[serde(default)]
     maintenance_windows: Vec<WindowSettings>,
     #[serde(default)]
     targets: BTreeMap<String, RawTarget>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawDatabase {
+    /// `postgres://user:password@host:5432/name`, or `url_file`.
+    #[schemars(with = "Option<String>")]
     url: Option<SecretString>,
+    /// A file that holds the address.
     url_file: Option<PathBuf>,
+    /// Connections of the pool at most.
     max_connections: u32,
+    /// The longest wait for a connection of the pool.
     #[serde(with = "shared::settings::duration")]
     acquire_timeout: Duration,
+    /// A statement that takes longer is given up; the longest of ours takes milliseconds.
     #[serde(with = "shared::settings::duration")]
     statement_timeout: Duration,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawTarget {
+    /// Calls to it at a time, from this worker.
     #[serde(default = "RawTarget::concurrency")]
     concurrency: usize,
+    /// The longest wait for an answer.
     #[serde(default = "RawTarget::request_deadline", with = "shared::settings::duration")]
     request_deadline: Duration,
     connector: ConnectorSettings,
@@ -226,6 +253,14 @@ impl RawTarget {
 /// The first setting that cannot be used, and what to change.
 pub fn load(file: Option<&Path>) -> Result<Config, SettingsError> {
     settings::load::<RawConfig>(DEFAULTS, file)?.try_into()
+}
+
+/// The JSON Schema of a file with settings.
+///
+/// # Errors
+/// When the defaults cannot be read.
+pub fn schema() -> Result<serde_json::Value, SettingsError> {
+    settings::schema::<RawConfig>("Settings of the worker of secure-export", DEFAULTS)
 }
 
 impl TryFrom<RawConfig> for Config {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use shared::settings::SettingsError;
 
@@ -22,7 +23,7 @@ mod text;
 
 /// One configured ITSM product, exactly one: `[targets.NAME.connector.PRODUCT]`.
 // No enum: an error inside one does not name the product.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectorSettings {
     http_api: Option<http_api::HttpApiSettings>,

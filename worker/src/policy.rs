@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::alert::Severity;
 use shared::settings::SettingsError;
@@ -32,7 +33,7 @@ use crate::reconcile::timing::Pace;
 pub type Policies = tokio::sync::watch::Receiver<std::sync::Arc<Policy>>;
 
 /// Section `[route]`, as written: which target gets the alerts, and as what.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteSettings {
     /// The name of a `[targets.NAME]` section, or a list of such names: an alert gets a ticket in each.
@@ -66,7 +67,7 @@ pub struct RouteSettings {
 }
 
 /// What an alert gets that is resolved before its ticket was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlreadyResolved {
     /// No ticket; the ledger says why.
@@ -76,11 +77,14 @@ pub enum AlreadyResolved {
 }
 
 /// Templates of a new ticket.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenTexts {
+    /// Template of the one line.
     pub summary: String,
+    /// Template of the long text.
     pub description: String,
+    /// Template of the first note.
     pub note: String,
     /// Further fields by the ITSM's own names; the values are templates.
     #[serde(default)]
@@ -88,16 +92,18 @@ pub struct OpenTexts {
 }
 
 /// Template of what a ticket says when its configuration item is bound after it was made.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BindTexts {
+    /// Template of the note.
     pub note: String,
 }
 
 /// Templates of a change to a ticket.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeTexts {
+    /// Template of the note.
     pub note: String,
     /// Further fields by the ITSM's own names; the values are templates.
     #[serde(default)]
@@ -105,10 +111,12 @@ pub struct ChangeTexts {
 }
 
 /// Section `[route.resolve]`, as written.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResolveSettings {
+    /// What becomes of a work item that is open when its alerts are resolved.
     pub action: WhenResolved,
+    /// Template.
     pub note: String,
     /// Further fields by the ITSM's own names; the values are templates.
     #[serde(default)]
@@ -116,7 +124,7 @@ pub struct ResolveSettings {
 }
 
 /// What becomes of a work item that is open when its alerts are resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenResolved {
     Resolve,
@@ -127,7 +135,7 @@ pub enum WhenResolved {
 }
 
 /// Impact and urgency by severity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeverityWeights {
     pub sev0: Weight,
@@ -140,10 +148,14 @@ pub struct SeverityWeights {
 }
 
 /// How much a ticket matters; 1 is the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weight {
+    /// From 1, the highest, to 5.
+    #[schemars(range(min = 1, max = 5))]
     pub impact: u8,
+    /// From 1, the highest, to 5.
+    #[schemars(range(min = 1, max = 5))]
     pub urgency: u8,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use shared::settings::SettingsError;
 use url::Url;
@@ -14,27 +15,34 @@ use super::refusal::Refusal;
 const PUBLIC_CLOUD: &str = "https://login.microsoftonline.com";
 
 /// Section `[trust.NAME]` as written. What has a default here is what an entry may leave out.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrustSettings {
+    /// Entra admin center > Overview > Tenant ID.
     tenant_id: Uuid,
+    /// What the tokens carry as `aud`: the app registration's client id, its Application ID URI, or both.
     #[serde(deserialize_with = "shared::settings::list")]
     audiences: Vec<String>,
+    /// Where the tenant logs in; clouds of governments have other addresses.
     #[serde(default = "public_cloud")]
     authority: String,
+    /// The applications that may call; by default the AzNS AAD Webhook of the public cloud.
     #[serde(default = "azure_monitor", deserialize_with = "shared::settings::list")]
     app_ids: Vec<String>,
+    /// The application role that the caller must hold.
     #[serde(default = "documented_role")]
     role: String,
+    /// Whether callers without the role are refused.
     #[serde(default)]
     role_check: RoleCheck,
+    /// Subscriptions that alerts may be about; empty for all.
     #[serde(default, deserialize_with = "shared::settings::list")]
     subscriptions: Vec<String>,
 }
 
 /// Microsoft calls the role optional in one place and required in another, so leaving it out must be possible,
 /// and be written down.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum RoleCheck {
     #[default]

@@ -1,5 +1,6 @@
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 
 use azure_simulator::identity::{MintKey, Recipe};
@@ -83,4 +84,18 @@ async fn a_full_standard_error_changes_no_answer() {
     let (mut question, _) = unready.accept().await.unwrap();
     question.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
     assert_eq!(healthcheck.wait().await.unwrap().code(), Some(1));
+}
+
+/// `UPDATE_SCHEMA=1` writes the file.
+#[tokio::test]
+async fn the_schema_in_the_documentation_is_what_the_command_prints() {
+    // No settings are needed, and those that cannot be used do not matter.
+    let output = ingest(Path::new("/nowhere.toml")).arg("config-schema").output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema/ingest.json");
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&file, &output.stdout).unwrap();
+    }
+    let kept = std::fs::read(&file).unwrap();
+    assert!(kept == output.stdout, "docs/schema/ingest.json is old: run the test with UPDATE_SCHEMA=1");
 }

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::settings::SettingsError;
 
 use crate::reconcile::rate::Limit;
 
 /// Section `[route.storm]`, as written.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StormSettings {
     /// New tickets in a target within `interval`; one ticket takes the alerts over it. 0: as many as there are.
     pub limit: u32,
+    /// In which new tickets are counted for `limit`.
     #[serde(with = "shared::settings::duration")]
     pub interval: Duration,
     /// The least time between two notes on the ticket of a storm.
@@ -27,12 +29,13 @@ pub struct StormSettings {
 }
 
 /// Section `[route.flapping]`, as written.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlappingSettings {
     /// A ticket whose alerts fire again, after they were resolved, more often than this within `window` is held open
     /// until they have been quiet for as long. 0: none is.
     pub firings: u32,
+    /// In which firings are counted for `firings`.
     #[serde(with = "shared::settings::duration")]
     pub window: Duration,
     /// The least time between two notes on such a ticket.

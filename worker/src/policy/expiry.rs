@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::settings::SettingsError;
 
@@ -15,7 +16,7 @@ pub const ANSWERED: &str = "it is a test notification of the portal, and portal_
 const MAX_AFTER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Section `[route.auto_resolve]`: when an alert counts as resolved though nothing said so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AutoResolve {
     /// So long after it has fired last; zero: never.
@@ -25,7 +26,7 @@ pub struct AutoResolve {
 }
 
 /// Which alerts of a route count as resolved in the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Covered {
     /// Those of which the payload shows that Azure never resolves them.
@@ -35,16 +36,17 @@ pub enum Covered {
 }
 
 /// Section `[route.portal_test]`: what becomes of the test notifications of the portal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PortalTest {
+    /// What becomes of the samples that the portal's test button sends.
     pub action: TestAction,
     /// It counts as resolved so long after it came; zero: never.
     #[serde(with = "shared::settings::duration")]
     pub resolve_after: Duration,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TestAction {
     /// A ticket, marked as a test.

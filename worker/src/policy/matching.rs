@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use shared::alert::{Severity, arm};
 use shared::settings::{SettingsError, list};
@@ -19,7 +20,7 @@ const MAX_PATTERN_BYTES: usize = 256 * 1024;
 
 /// `[routes.match]`, as written. A pattern fits without regard to case: a glob with `*` and `?` all of the text,
 /// a regular expression (`regex:…`) any part of it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MatchSettings {
     /// `Sev0` to `Sev4`; the empty pattern is for alerts without one.
@@ -40,8 +41,10 @@ pub struct MatchSettings {
     /// The name of the alert rule, or its id.
     #[serde(deserialize_with = "list")]
     pub rule: Vec<String>,
+    /// The id of the subscription of the first target, or of the alert.
     #[serde(deserialize_with = "list")]
     pub subscription: Vec<String>,
+    /// The resource group of the first target.
     #[serde(deserialize_with = "list")]
     pub resource_group: Vec<String>,
     /// `microsoft.compute/virtualmachines`, …

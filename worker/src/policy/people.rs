@@ -1,12 +1,13 @@
 //! What becomes of a ticket that people have ended while its alert fires.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::settings::SettingsError;
 
 use super::view::AlertView;
 
 /// Section `[route.people]`, as written.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeopleSettings {
     pub closed: AfterClose,
@@ -19,7 +20,7 @@ pub struct PeopleSettings {
 }
 
 /// What follows when people close, cancel, merge or delete a ticket while its alert fires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AfterClose {
     /// Nothing until it fires anew; then another ticket, linked to the old.
@@ -29,7 +30,7 @@ pub enum AfterClose {
 }
 
 /// What follows when people resolve a ticket while its alert fires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AfterResolve {
     /// It stays resolved until the alert fires anew; then it is reopened.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use shared::alert::Severity;
-use shared::settings::SettingsError;
+use shared::settings::{self, SettingsError};
 
 use super::expiry::ANSWERED;
 use super::matching::{MatchSettings, Matcher, Mismatch};
@@ -23,7 +24,8 @@ const MAX_RULES: usize = 5_000;
 const MAX_NAME_CHARS: usize = 100;
 
 /// One of `[[routes]]`, as written.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(transform = inherits)]
 pub struct RuleSettings {
     /// How tickets, logs and metrics name it; no other rule may.
     pub name: String,
@@ -37,6 +39,7 @@ pub struct RuleSettings {
     pub goes_on: bool,
     /// Keys of `[route]` that differ for these alerts.
     #[serde(flatten)]
+    #[schemars(with = "RouteSettings")]
     pub changes: Map<String, Value>,
 }
 
@@ -327,6 +330,14 @@ impl RuleSettings {
         };
         Ok(Rule { name, matcher, outcome, goes_on })
     }
+}
+
+/// A rule has a name, and any keys of `[route]` that it does not inherit.
+fn inherits(schema: &mut Schema) {
+    settings::inheriting(schema);
+    schema.insert("required".to_owned(), json!(["name"]));
+    schema.remove("unevaluatedProperties");
+    schema.insert("additionalProperties".to_owned(), json!(false));
 }
 
 /// Tables key by key, everything else as a whole.

@@ -6,6 +6,7 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use shared::settings::SettingsError;
 
@@ -23,7 +24,7 @@ const MAX_FOLLOWING: usize = 1_000;
 const ANY_INSTANT: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 /// One of `[[maintenance_windows]]`, as written: either `start` and `duration`, or `from` and `until`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WindowSettings {
     /// How messages name it; no other window may.
@@ -35,11 +36,13 @@ pub struct WindowSettings {
     pub start: Option<String>,
     /// How long it lasts each time.
     #[serde(default, deserialize_with = "duration")]
+    #[schemars(with = "Option<shared::settings::duration>")]
     pub duration: Option<Duration>,
     /// Where the clock hangs that `start` is read from. Default `UTC`.
     pub time_zone: Option<String>,
     /// When it begins, once: an instant of RFC 3339.
     pub from: Option<String>,
+    /// When that one ends.
     pub until: Option<String>,
 }
 

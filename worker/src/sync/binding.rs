@@ -2,13 +2,14 @@
 //!
 //! A connector says what its CMDB has for one candidate in one way; what is certain is decided here.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use shared::settings::SettingsError;
 
 use crate::connector::{CiCandidate, CiHits, CiWay, Connector, ConnectorError};
 
 /// Section `[targets.NAME.ci]`, as written: how the configuration item of a ticket is found.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CiSettings {
     /// Ways to look for it, the surest first: of `arm_id`, `name`, `tag`. None binds none. Default all, in this order.

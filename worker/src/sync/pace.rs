@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::store::looks::Planned;
@@ -11,7 +12,7 @@ use crate::store::looks::Planned;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Section `[sync.look_again]`.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LookAgainSettings {
     /// How long after the last look or change; zero for never.

@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use moka::Expiry;
 use moka::future::Cache;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -89,11 +90,13 @@ enum Form {
 }
 
 /// A user's name and password.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasicSettings {
+    /// The name, without a colon.
     pub username: String,
     /// The password, or `password_file`.
+    #[schemars(with = "Option<String>")]
     pub password: Option<SecretString>,
     /// A file that holds the password; it is read again when its content changes.
     pub password_file: Option<PathBuf>,

@@ -6,6 +6,7 @@ use reqwest::Certificate;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, RootCertStore};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use shared::settings::{self, SettingsError};
 
@@ -13,7 +14,7 @@ use shared::settings::{self, SettingsError};
 const MAX_AUTHORITIES_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Section `[targets.NAME.tls]`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsSettings {
     /// PEM file with certificates of authorities that are believed besides those of this machine.

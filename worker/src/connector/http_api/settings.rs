@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use shared::settings::list;
 use super::super::http::BasicSettings;
 
 /// Any product with a JSON interface, described request by request.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpApiSettings {
     /// Where the interface lives; the paths of the requests are appended.
@@ -58,7 +59,7 @@ pub struct HttpApiSettings {
 }
 
 /// The user of the integration.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthSettings {
     /// A user's name and password.
@@ -72,17 +73,18 @@ pub struct AuthSettings {
 }
 
 /// A token after the word `Bearer`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BearerSettings {
     /// The token, or `value_file`.
+    #[schemars(with = "Option<String>")]
     pub value: Option<SecretString>,
     /// A file that holds the token; it is read again when its content changes.
     pub value_file: Option<PathBuf>,
 }
 
 /// A secret in a header.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderSettings {
     /// The header. Default `Authorization`.
@@ -92,19 +94,22 @@ pub struct HeaderSettings {
     #[serde(default)]
     pub prefix: String,
     /// The secret, or `value_file`.
+    #[schemars(with = "Option<String>")]
     pub value: Option<SecretString>,
     /// A file that holds the secret; it is read again when its content changes.
     pub value_file: Option<PathBuf>,
 }
 
 /// A client with a secret, see <https://www.rfc-editor.org/rfc/rfc6749#section-4.4>.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OAuthSettings {
     /// Where tokens are issued.
     pub token_url: String,
+    /// The id that the product knows the client by.
     pub client_id: String,
     /// The secret, or `client_secret_file`.
+    #[schemars(with = "Option<String>")]
     pub client_secret: Option<SecretString>,
     /// A file that holds the secret; it is read again when its content changes.
     pub client_secret_file: Option<PathBuf>,
@@ -113,7 +118,7 @@ pub struct OAuthSettings {
 }
 
 /// Values at places of an answer that tell what it means. Places are JSON pointers.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerSettings {
     /// One of these places is there in a success, and each that is there has one of its values.
@@ -135,7 +140,7 @@ pub struct AnswerSettings {
 }
 
 /// Where a work item says what it is: JSON pointers into it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ItemSettings {
     /// What the interface knows it by.
@@ -158,7 +163,7 @@ pub struct ItemSettings {
 
 /// One request. Strings are texts: a single expression such as `{{ urgency }}` keeps its type, and what is none is
 /// left out.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestSettings {
     /// `GET`, `POST`, `PUT` or `PATCH`.
@@ -181,7 +186,7 @@ pub struct RequestSettings {
 }
 
 /// How configuration items are found; a way that is not described finds none.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CiSettings {
     /// By the Azure resource id `value`.
@@ -193,7 +198,7 @@ pub struct CiSettings {
 }
 
 /// One way to find configuration items.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CiLookUpSettings {
     /// Finds items by `value`; `item` leads to the list.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use reqwest::header::AUTHORIZATION;
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 use shared::settings::{SettingsError, list};
@@ -13,7 +14,7 @@ use super::query::{FieldName, quoted};
 use super::record::Statuses;
 
 /// One Request Tracker, version 5 or later.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestTrackerSettings {
     /// Where its web interface lives, such as `https://rt.example.com`; `/REST/2.0` is appended.
@@ -49,7 +50,7 @@ pub struct RequestTrackerSettings {
 }
 
 /// The user of the integration.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthSettings {
     /// An authentication token, made on the user's page of settings.
@@ -59,17 +60,18 @@ pub struct AuthSettings {
 }
 
 /// An authentication token.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenSettings {
     /// The token, or `value_file`.
+    #[schemars(with = "Option<String>")]
     pub value: Option<SecretString>,
     /// A file that holds the token; it is read again when its content changes.
     pub value_file: Option<PathBuf>,
 }
 
 /// Where assets are found.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CiSettings {
     /// The catalog with the assets; empty binds none. Default empty.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 use shared::settings::{SettingsError, list};
@@ -11,7 +12,7 @@ use super::super::http::{BasicSettings, ClientCredentials, Credentials, Secret, 
 use super::query::{Identifier, QueryValue};
 
 /// One ServiceNow instance.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceNowSettings {
     /// Where the instance lives, such as `https://example.service-now.com`; `/api/now` is appended.
@@ -39,7 +40,7 @@ pub struct ServiceNowSettings {
 }
 
 /// The user of the integration.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthSettings {
     /// OAuth client credentials.
@@ -49,11 +50,13 @@ pub struct AuthSettings {
 }
 
 /// A client of the application registry, with an OAuth application user.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OAuthSettings {
+    /// The id that the product knows the client by.
     pub client_id: String,
     /// The secret, or `client_secret_file`.
+    #[schemars(with = "Option<String>")]
     pub client_secret: Option<SecretString>,
     /// A file that holds the secret; it is read again when its content changes.
     pub client_secret_file: Option<PathBuf>,
@@ -63,7 +66,7 @@ pub struct OAuthSettings {
 }
 
 /// Where configuration items are found.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CiSettings {
     /// Classes to search for an Azure resource id, one after the other until one has an item. Default `cmdb_ci_vm_object`, `cmdb_ci_cloud_database`, `cmdb_ci_storage_account`.
