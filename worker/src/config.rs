@@ -196,9 +196,10 @@ struct RawConfig {
     /// Rules that are asked in order before `[route]`; the first that is for an alert decides.
     #[serde(default)]
     routes: Vec<RuleSettings>,
-    /// Where tickets are made, each under a name of your choice.
+    /// While one covers an alert, a new ticket of it waits for the window's end.
     #[serde(default)]
     maintenance_windows: Vec<WindowSettings>,
+    /// Where tickets are made, each under a name of your choice.
     #[serde(default)]
     targets: BTreeMap<String, RawTarget>,
 }
