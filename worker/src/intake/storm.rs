@@ -62,7 +62,7 @@ pub async fn collect(
         if let Some(since) = since {
             one.correlation_key = correlate::storm_key(one.tenant_id, &one.target, &one.route, since);
             one.storm_since = Some(since);
-            if over.insert(place) {
+            if since == now && over.insert(place) {
                 tracing::warn!(
                     target_name = one.target, route = one.route, %since,
                     "more alerts of {} than its storm.limit: one ticket in {} takes the rest", one.route, one.target

@@ -95,7 +95,10 @@ pub async fn tickets(pool: &PgPool, filter: &Filter) -> Result<Vec<TicketLine>, 
                          WHEN t.left_alone THEN 'left'
                          ELSE t.synced END AS state,
                     CASE WHEN t.synced = 'none' AND t.last_error IS NULL AND t.due_at > now() THEN t.due_at END AS waits_until,
-                    coalesce(t.last_error, t.end_reason, t.settled_reason, t.ci_missing) AS reason
+                    coalesce(t.last_error, t.end_reason, t.settled_reason,
+                             CASE WHEN t.flapping_since IS NOT NULL AND t.synced = 'open' THEN 'flapping, held open until it is quiet'
+                                  WHEN t.storm_since IS NOT NULL THEN 'stands for the alerts of a storm' END,
+                             t.ci_missing) AS reason
              FROM tickets t JOIN alerts a ON a.alert_key = t.shown_alert) listed
          WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR target = $2)
            AND ($3::uuid IS NULL OR ticket_id = $3) AND (NOT $4 OR without_ci)
