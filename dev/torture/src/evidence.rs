@@ -11,9 +11,11 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use crate::desk::Desk;
-use crate::judge::{Held, Item, Ledger};
+use crate::judge::{Held, Item, Ledger, NO_SUBJECT};
 use crate::product::Product;
 use crate::traffic::FIRST_SUBJECT;
+
+mod tickets;
 
 /// Dead letters that are looked at; the run makes fewer.
 const MOST_DEAD_LETTERS: usize = 10_000;
@@ -40,7 +42,7 @@ impl Backlog {
     }
 }
 
-/// The work items of each desk by subject. One that names no subject is filed under 0, which nobody ever asks for.
+/// The work items of each desk by subject.
 ///
 /// # Errors
 /// When a simulator does not answer.
@@ -49,7 +51,7 @@ pub(crate) async fn held(desks: &[Desk]) -> anyhow::Result<Held> {
     for desk in desks {
         let mut items: BTreeMap<u64, Vec<Item>> = BTreeMap::new();
         for shown in desk.all().await? {
-            items.entry(subject(&shown.title).unwrap_or(0)).or_default().push(shown.item);
+            items.entry(subject(&shown.title).unwrap_or(NO_SUBJECT)).or_default().push(shown.item);
         }
         held.insert(desk.product(), items);
     }
@@ -77,7 +79,8 @@ pub(crate) async fn ledger(database_url: &str) -> anyhow::Result<Ledger> {
         .await?;
         excused.extend(alerts.into_iter().map(|(id,)| (target, id)));
     }
-    Ok(Ledger { notifications: heard.into_iter().map(|(id,)| id).collect(), excused })
+    let tickets = tickets::read(&mut database).await?;
+    Ok(Ledger { notifications: heard.into_iter().map(|(id,)| id).collect(), excused, tickets })
 }
 
 /// What is left to do, given the ids that were acknowledged.
@@ -148,8 +151,12 @@ pub(crate) async fn dead_letters(amqp_url: &str, database_url: &str) -> anyhow::
 /// When the database does not answer.
 pub(crate) async fn ledger_account(database_url: &str, subject: u64) -> anyhow::Result<Vec<String>> {
     let mut database = PgConnection::connect(database_url).await?;
-    let of_subject = "SELECT l.ticket_id FROM ticket_alerts l JOIN alerts a USING (alert_key)
-                      WHERE a.alert_rule LIKE '%' || $1";
+    let of_subject = if subject == NO_SUBJECT {
+        "SELECT ticket_id FROM tickets WHERE storm_since IS NOT NULL AND $1 <> ''"
+    } else {
+        "SELECT l.ticket_id FROM ticket_alerts l JOIN alerts a USING (alert_key)
+         WHERE a.alert_rule LIKE '%' || $1"
+    };
     let parts = [
         "SELECT 'alert ' || to_jsonb(a)::text FROM alerts a WHERE a.alert_rule LIKE '%' || $1".to_owned(),
         "SELECT 'heard ' || (to_jsonb(n) - 'body')::text FROM notifications n JOIN alerts a USING (alert_key)
@@ -179,7 +186,7 @@ pub(crate) async fn ledger_account(database_url: &str, subject: u64) -> anyhow::
 /// When the simulator does not answer.
 pub(crate) async fn desk_account(desk: &Desk, of: u64) -> anyhow::Result<Vec<String>> {
     let all = desk.all().await?;
-    let of_subject = all.into_iter().filter(|shown| subject(&shown.title).unwrap_or(0) == of);
+    let of_subject = all.into_iter().filter(|shown| subject(&shown.title).unwrap_or(NO_SUBJECT) == of);
     let lines = of_subject.flat_map(|shown| shown.account);
     Ok(lines.map(|line| format!("{}: {line}", desk.product())).collect())
 }

@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod schedule;
 mod traffic;
+mod ways;
 mod world;
 
 use std::process::ExitCode;

@@ -6,9 +6,10 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::evidence::Backlog;
-use crate::judge::{Finding, Item, Verdict};
+use crate::judge::{Finding, Gone, Item, Verdict};
 use crate::product::Product;
 use crate::record::Counts;
+use crate::ways::Way;
 
 /// The result of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -20,6 +21,7 @@ pub(crate) struct Report {
     pub(crate) counts: Counts,
     pub(crate) subjects: usize,
     pub(crate) targets: BTreeMap<Product, AtTarget>,
+    pub(crate) ways: BTreeMap<Way, Gone>,
     /// Alerts about which a last word was needed.
     pub(crate) last_words: usize,
     pub(crate) findings: Vec<Finding>,
@@ -75,6 +77,7 @@ impl Report {
             && self.settled_again_after_s.is_some()
             && self.counts.acknowledged > 0
             && self.too_rare().next().is_none()
+            && self.ways.values().all(Gone::is_seen)
     }
 
     /// Faults that came about less than half as often as planned.
@@ -121,13 +124,25 @@ impl fmt::Display for Report {
             }
         }
         line("  promised, s", &self.settle_limit_s)?;
-        let columns = ["target", "tickets", "lost", "doubled", "healed", "wrong state"];
-        let [target, tickets, lost, doubled, healed, wrong] = columns;
-        writeln!(formatter, "\n{target:<28}{tickets:>10}{lost:>10}{doubled:>10}{healed:>10}{wrong:>14}")?;
+        let columns = ["target", "tickets", "lost", "doubled", "healed", "wrong state", "against rule"];
+        let [target, tickets, lost, doubled, healed, wrong, against] = columns;
+        writeln!(
+            formatter,
+            "\n{target:<28}{tickets:>10}{lost:>10}{doubled:>10}{healed:>10}{wrong:>14}{against:>14}"
+        )?;
         for (target, AtTarget { tickets, healed }) in &self.targets {
-            let [lost, doubled, wrong] = [Verdict::Lost, Verdict::Doubled, Verdict::WrongState]
-                .map(|verdict| self.found(Some(*target), verdict));
-            writeln!(formatter, "{target:<28}{tickets:>10}{lost:>10}{doubled:>10}{healed:>10}{wrong:>14}")?;
+            let [lost, doubled, wrong, against] =
+                [Verdict::Lost, Verdict::Doubled, Verdict::WrongState, Verdict::AgainstRule]
+                    .map(|verdict| self.found(Some(*target), verdict));
+            writeln!(
+                formatter,
+                "{target:<28}{tickets:>10}{lost:>10}{doubled:>10}{healed:>10}{wrong:>14}{against:>14}"
+            )?;
+        }
+        writeln!(formatter, "\n{:<28}{:>10}{:>10}  of these tickets", "way", "alerts", "tickets")?;
+        for (way, Gone { alerts, tickets, shown }) in &self.ways {
+            let shown: Vec<String> = shown.iter().map(|(what, count)| format!("{count} {what}")).collect();
+            writeln!(formatter, "{:<28}{alerts:>10}{tickets:>10}  {}", way.name(), shown.join(", "))?;
         }
         writeln!(formatter, "\n{:<32}{:>10}{:>10}", "fault", "planned", "applied")?;
         for (kind, tried) in &self.faults {
@@ -135,6 +150,9 @@ impl fmt::Display for Report {
         }
         for kind in self.too_rare() {
             writeln!(formatter, "{kind} came about too rarely to show anything")?;
+        }
+        for (way, _) in self.ways.iter().filter(|(_, gone)| !gone.is_seen()) {
+            writeln!(formatter, "{} was not gone in every respect, so nothing is shown of it", way.name())?;
         }
         for finding in self.findings.iter().take(50) {
             writeln!(formatter, "{}: {finding}", finding.subject)?;
@@ -156,6 +174,7 @@ mod tests {
             counts: Counts { acknowledged: 1, ..Counts::default() },
             subjects: 1,
             targets: BTreeMap::new(),
+            ways: [(Way::Plain, seen(1))].into(),
             last_words: 0,
             findings: Vec::new(),
             dead_letters: 0,
@@ -167,6 +186,10 @@ mod tests {
             settle_limit_s: 180,
             backlog: Backlog::default(),
         }
+    }
+
+    fn seen(count: usize) -> Gone {
+        Gone { alerts: 1, tickets: 1, shown: [("with a work item", count)].into() }
     }
 
     #[test]
@@ -184,8 +207,8 @@ mod tests {
             rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).next().unwrap()
         };
         assert_eq!(row("lost on the way"), "1");
-        assert_eq!(row("servicenow "), "7 0 0 2 0");
-        assert_eq!(row("request-tracker "), "7 1 0 2 1");
+        assert_eq!(row("servicenow "), "7 0 0 2 0 0");
+        assert_eq!(row("request-tracker "), "7 1 0 2 1 0");
     }
 
     #[test]
@@ -202,6 +225,8 @@ mod tests {
             Report { counts: Counts::default(), ..good() },
             Report { faults: rare.into(), ..good() },
             Report { faults: poison.into(), ..good() },
+            Report { ways: [(Way::Plain, seen(0))].into(), ..good() },
+            Report { ways: [(Way::Grouped, Gone::default())].into(), ..good() },
         ] {
             assert!(!bad.is_good(), "{bad}");
         }

@@ -16,12 +16,13 @@ use uuid::Uuid;
 use crate::desk::Desk;
 use crate::evidence::{self, Backlog};
 use crate::faults::{self, Applied, Victims};
-use crate::judge::{Expected, Finding, Held, Said, by_subject, expected, judge};
+use crate::judge::{Finding, Held, Ledger, Said, by_subject, gone, judge, touched};
 use crate::product::Product;
 use crate::record::{Entry, Record, counts, said};
 use crate::report::{AtTarget, Report, Tried};
 use crate::schedule::{Kind, Planned, Schedule};
 use crate::traffic::{Story, Traffic};
+use crate::ways::{self, Way};
 use crate::world::{Plan, World};
 
 /// Everything must be settled this long after the last word: the longest Retry-After, lease, rest and look-up of the
@@ -100,7 +101,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     println!("torture: seed {seed}, {length:?}, {} deliveries\n{schedule}", story.deliveries.len());
 
     let plan = Plan {
-        worker_settings: WORKER_SETTINGS.to_owned(),
+        worker_settings: format!("{WORKER_SETTINGS}{}", ways::settings()),
         database_disk_bytes: Some(DATABASE_DISK_BYTES),
         ..Plan::new(&format!("run-{seed}"), arguments.ingests, arguments.workers, &Product::ALL)?
     };
@@ -155,8 +156,9 @@ impl Attack<'_> {
         println!("{} settled: {}", clock(start.0), settled_after.is_some());
 
         // Judged before the last words, which could heal what the faults have broken.
-        let (mut findings, held) = self.judge(&said(&entries), &desks).await?;
-        let touched = touched(&entries, &held);
+        let said_before = said(&entries);
+        let (mut findings, held, ledger) = self.judge(&said_before, &desks).await?;
+        let touched = touched(&said_before, &held, &ledger);
         findings.retain(|finding| !finding.is_explained_by(&touched));
         let last_words =
             traffic.last_words(&touched.into_iter().map(|(_, subject)| subject).collect()).await?;
@@ -167,7 +169,7 @@ impl Attack<'_> {
         println!("{} settled again: {}", clock(start.0), settled_again_after.is_some());
 
         let said = said(&entries);
-        let (in_the_end, held) = self.judge(&said, &desks).await?;
+        let (in_the_end, held, ledger) = self.judge(&said, &desks).await?;
         findings.extend(in_the_end);
         findings.sort();
         findings.dedup();
@@ -183,6 +185,7 @@ impl Attack<'_> {
                 .iter()
                 .map(|(product, items)| (*product, AtTarget::of(items.values().flatten())))
                 .collect(),
+            ways: Way::ALL.into_iter().map(|way| (way, gone(way, ledger.tickets.values()))).collect(),
             last_words,
             findings,
             dead_letters: others,
@@ -199,10 +202,10 @@ impl Attack<'_> {
     }
 
     /// What is wrong now, and what was looked at.
-    async fn judge(&self, said: &[Said], desks: &[Desk]) -> anyhow::Result<(Vec<Finding>, Held)> {
+    async fn judge(&self, said: &[Said], desks: &[Desk]) -> anyhow::Result<(Vec<Finding>, Held, Ledger)> {
         let held = evidence::held(desks).await?;
         let ledger = evidence::ledger(&self.world.description().database_url).await?;
-        Ok((judge(said, &held, &ledger), held))
+        Ok((judge(said, &held, &ledger), held, ledger))
     }
 
     /// Waits until nothing is left to do and stays so; answers after how long, and what is left.
@@ -284,21 +287,6 @@ impl Attack<'_> {
         }
         Ok(())
     }
-}
-
-/// Subjects of which an alert fires although a person has taken a work item of theirs into their own hands, and where.
-fn touched(entries: &[Entry], held: &Held) -> BTreeSet<(Product, u64)> {
-    let said = said(entries);
-    let fires = |said: &Vec<&Said>| expected(said) != Expected::Over;
-    let firing: BTreeSet<u64> =
-        by_subject(&said).into_iter().filter(|(_, said)| fires(said)).map(|(subject, _)| subject).collect();
-    let mut touched = BTreeSet::new();
-    for (&product, items) in held {
-        let of_people = items.iter().filter(|(_, items)| items.iter().any(|item| item.touched));
-        let subjects = of_people.map(|(subject, _)| *subject).filter(|subject| firing.contains(subject));
-        touched.extend(subjects.map(|subject| (product, subject)));
-    }
-    touched
 }
 
 fn clock(since: Instant) -> String {

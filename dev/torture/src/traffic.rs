@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use azure_simulator::alerts::{AlertRule, Kind};
 use azure_simulator::sender::{Credentials, Outcome, Retries, Sender, TokenSource};
 use jiff::Timestamp;
 use stack::Description;
@@ -16,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::judge::{Condition, Expected, Said, by_subject, end_of_alert};
 use crate::notice::Notice;
 use crate::record::{Record, said};
+use crate::ways::Way;
 
 mod story;
 
@@ -139,11 +139,6 @@ impl Traffic {
     }
 }
 
-/// The rule of a subject.
-fn rule(kind: Kind, seed: u64, subject: u64) -> AlertRule {
-    AlertRule::new(kind, seed, subject)
-}
-
 fn last_words(record: &Record, touched: &BTreeSet<u64>) -> Vec<Notice> {
     let entries = record.entries();
     let said = said(&entries);
@@ -166,7 +161,8 @@ fn last_words(record: &Record, touched: &BTreeSet<u64>) -> Vec<Notice> {
     words
 }
 
-/// The alerts of a subject whose end is not certain, and of one that a person touched also one that fires.
+/// The alerts of a subject whose end is not certain, and of one that a person touched also one that fires. In a storm, each
+/// may have a ticket of its own.
 fn needing_a_word<'a>(said: &[&'a Said], touched: bool) -> Vec<&'a str> {
     let mut ids: Vec<&str> = said.iter().map(|one| one.alert_id.as_str()).collect();
     ids.sort_unstable();
@@ -174,7 +170,9 @@ fn needing_a_word<'a>(said: &[&'a Said], touched: bool) -> Vec<&'a str> {
     let ends = |id: &&str, end| end_of_alert(&of(said, id)) == end;
     let mut needing: Vec<&str> = ids.iter().copied().filter(|id| ends(id, Expected::Either)).collect();
     if touched {
-        needing.extend(ids.iter().copied().find(|id| ends(id, Expected::Open)));
+        let in_storm = said.iter().any(|one| Way::of(one.subject) == Way::Storm);
+        let firing = ids.iter().copied().filter(|id| ends(id, Expected::Open));
+        needing.extend(firing.take(if in_storm { ids.len() } else { 1 }));
     }
     needing
 }

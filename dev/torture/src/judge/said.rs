@@ -45,6 +45,15 @@ pub(crate) fn by_subject(said: &[Said]) -> BTreeMap<u64, Vec<&Said>> {
     subjects
 }
 
+/// The reports of each alert.
+pub(super) fn by_alert(said: &[Said]) -> BTreeMap<&str, Vec<&Said>> {
+    let mut alerts: BTreeMap<&str, Vec<&Said>> = BTreeMap::new();
+    for one in said {
+        alerts.entry(&one.alert_id).or_default().push(one);
+    }
+    alerts
+}
+
 /// How the ticket of a subject must end: open exactly while any of its alerts fires.
 pub(crate) fn expected(said: &[&Said]) -> Expected {
     let mut alerts: BTreeMap<&str, Vec<&Said>> = BTreeMap::new();
