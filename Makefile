@@ -7,7 +7,7 @@ MINUTES ?= 2
 COMPOSE = $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else command -v docker-compose; fi)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real up bench abuse fuzz torture lint ci setup build build-release compose-check
+.PHONY: help demo test test-real up storm storm-small routing bench abuse fuzz torture lint ci setup build build-release compose-check
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -32,6 +32,16 @@ test-real: setup build ## run the tests that need a real ITSM server, on a priva
 up: setup build ## run the stack until Ctrl-C; WORKERS=3 for three workers, BARE=1 without worker and ingest
 	@$(PROGRAMS)/stack up --workers $(WORKERS) $(if $(filter-out 0,$(BARE)),--bare)
 
+storm: setup build-release ## send 10,000 alerts of one outage, with and without a limit of tickets, and count the calls
+	@$(TARGET)/release/stack storm
+
+# Small enough for every change; the verdict is the same.
+storm-small: setup build ## the same with 300 alerts and a debug build
+	@$(PROGRAMS)/stack storm --alerts 300 --seconds 3 --limit 10 --latency-ms 20
+
+routing: setup build-release ## measure intake with one route and with 500, in turns
+	@$(TARGET)/release/stack routing
+
 bench: setup build-release ## measure a release build and write target/bench.json
 	@$(TARGET)/release/stack bench
 
@@ -53,7 +63,7 @@ lint: ## check formatting and lints
 
 # The same faults each time, so that a failure is the fault of the change.
 ci: ## everything that has to pass before a change lands, with the time of each step
-	@for step in lint test test-real compose-check demo torture; do \
+	@for step in lint test test-real compose-check demo storm-small torture; do \
 	    echo "ci: $$step"; begin=$$(date +%s); \
 	    $(MAKE) --no-print-directory SEED=$(or $(SEED),1) $$step || { echo "ci: $$step failed"; exit 1; }; \
 	    echo "ci: $$step passed in $$(($$(date +%s) - begin)) s"; \

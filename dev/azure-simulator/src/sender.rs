@@ -19,12 +19,13 @@ mod report;
 mod schedule;
 mod tokens;
 
+use self::report::Tally;
 pub use self::{
     delivery::{Delivery, Outcome, Retries, Sender, SenderError},
     report::{Latency, LoadReport},
+    schedule::Due,
     tokens::{Credentials, TokenError, TokenSource},
 };
-use self::{report::Tally, schedule::Due};
 use crate::alerts::Kind;
 
 /// Most alerts of one plan. All bodies are rendered beforehand, about 4 kB per alert that resolves.
@@ -53,6 +54,15 @@ pub struct LoadPlan {
     pub retries: Retries,
 }
 
+/// From when the latency of a notification counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LatencySince {
+    /// From when it was due.
+    Due,
+    /// From when a connection was free for it.
+    Sending,
+}
+
 /// Why a plan could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -75,28 +85,42 @@ pub async fn load(plan: LoadPlan) -> Result<LoadReport, LoadError> {
     check(&plan)?;
     let tokens = TokenSource::new(plan.credentials.clone())?;
     tokens.bearer().await?;
-    let sender = Arc::new(Sender::new(&plan.url, tokens, plan.retries.clone())?);
-    let due: Arc<[Due]> = schedule::notifications(&plan, Timestamp::now()).into();
+    let sender = Sender::new(&plan.url, tokens, plan.retries.clone())?;
+    let due = schedule::notifications(&plan, Timestamp::now());
+    let since = if plan.rate.is_some() { LatencySince::Due } else { LatencySince::Sending };
+    Ok(deliver_all(sender, due, plan.connections, since).await)
+}
+
+/// Delivers notifications in their order, each not before it is due, with so many under way at most.
+pub async fn deliver_all(
+    sender: Sender,
+    due: Vec<Due>,
+    connections: usize,
+    since: LatencySince,
+) -> LoadReport {
+    let (sender, due): (_, Arc<[Due]>) = (Arc::new(sender), due.into());
     let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
-    let mut connections = JoinSet::new();
-    for _ in 0..plan.connections {
+    let mut tasks = JoinSet::new();
+    for _ in 0..connections {
         let (sender, due, next) = (Arc::clone(&sender), Arc::clone(&due), Arc::clone(&next));
-        let paced = plan.rate.is_some();
-        connections.spawn(async move {
+        tasks.spawn(async move {
             let mut tally = Tally::default();
             while let Some(notification) = due.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let due_at = start + notification.after;
                 tokio::time::sleep_until(due_at).await;
-                let began = if paced { due_at } else { Instant::now() };
+                let began = match since {
+                    LatencySince::Due => due_at,
+                    LatencySince::Sending => Instant::now(),
+                };
                 let delivery = sender.deliver(notification.body.clone()).await;
                 tally.count(&delivery, began.elapsed());
             }
             tally
         });
     }
-    let tally = connections.join_all().await.into_iter().fold(Tally::default(), Tally::merge);
-    Ok(tally.report(start.elapsed()))
+    let tally = tasks.join_all().await.into_iter().fold(Tally::default(), Tally::merge);
+    tally.report(start.elapsed())
 }
 
 fn check(plan: &LoadPlan) -> Result<(), LoadError> {

@@ -24,13 +24,13 @@ use crate::desk::{Desk, heard};
 mod raw;
 
 /// Connections of the load, and publishes under way when the broker is measured alone.
-const CONCURRENCY: usize = 64;
+pub(crate) const CONCURRENCY: usize = 64;
 /// Alerts for which the calls of a whole life are counted.
 const LIVES: u64 = 500;
 /// The rules watch so many resources in turn, so that the CMDB is asked now and then.
-const RESOURCES: NonZeroU64 = NonZeroU64::new(100).unwrap();
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const RESOURCES: NonZeroU64 = NonZeroU64::new(100).unwrap();
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -170,7 +170,7 @@ async fn calls(desk: &Desk, operation: &str) -> anyhow::Result<f64> {
 }
 
 /// Keeps the workers from calling the ITSM while something else is measured.
-async fn hold(database: &mut PgConnection) -> anyhow::Result<()> {
+pub(crate) async fn hold(database: &mut PgConnection) -> anyhow::Result<()> {
     sqlx::query("INSERT INTO targets (target, paused_until) VALUES ('servicenow', now() + interval '1 day')")
         .execute(database)
         .await?;

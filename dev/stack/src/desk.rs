@@ -1,14 +1,17 @@
-//! What demo and bench look at: the simulated ServiceNow from behind, and what the workers count.
+//! What demo and measurements look at: the simulated ServiceNow from behind, and what the workers count.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use stack::{Description, ServiceNow, http_client};
 
 /// Incidents that one look asks for; the demo has a handful.
 const PAGE: usize = 100;
+/// The most that the simulator shows at once.
+const LARGEST_PAGE: usize = 1000;
 
 /// An incident as the simulator tells it.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,6 +27,13 @@ pub(crate) struct Calls {
     pub(crate) cpu_ms: u64,
 }
 
+/// Some of the incidents, and how many there are.
+#[derive(Deserialize)]
+struct Page {
+    total: usize,
+    tickets: Vec<Incident>,
+}
+
 pub(crate) struct Desk {
     http: reqwest::Client,
     instance: ServiceNow,
@@ -32,15 +42,20 @@ pub(crate) struct Desk {
 
 /// Notifications that the workers have brought into the ledger since they started.
 pub(crate) async fn heard(description: &Description) -> anyhow::Result<f64> {
-    const COUNTER: &str = "secure_export_intake_notifications_total";
-    let (http, mut heard) = (http_client()?, 0.0);
+    let mut heard = 0.0;
     for admin in &description.worker_admin_urls {
-        let text = http.get(format!("{admin}/metrics")).send().await?.error_for_status()?.text().await?;
-        let value: Option<f64> =
-            text.lines().find_map(|line| line.strip_prefix(COUNTER)?.trim().parse().ok());
-        heard += value.with_context(|| format!("{admin}/metrics has no {COUNTER}"))?;
+        heard += heard_by(admin).await?;
     }
     Ok(heard)
+}
+
+/// The same of one worker.
+pub(crate) async fn heard_by(admin: &str) -> anyhow::Result<f64> {
+    const COUNTER: &str = "secure_export_intake_notifications_total";
+    let answer = http_client()?.get(format!("{admin}/metrics")).send().await?;
+    let text = answer.error_for_status()?.text().await?;
+    let value = text.lines().find_map(|line| line.strip_prefix(COUNTER)?.trim().parse().ok());
+    value.with_context(|| format!("{admin}/metrics has no {COUNTER}"))
 }
 
 impl Desk {
@@ -56,13 +71,47 @@ impl Desk {
         Ok(())
     }
 
+    /// Makes every call take so long.
+    pub(crate) async fn delay(&self, by: Duration) -> anyhow::Result<()> {
+        let fault = json!([{"effect": {"kind": "delay", "ms": by.as_millis()}}]);
+        let answer =
+            self.http.post(format!("{}/servicenow/faults", self.control)).json(&fault).send().await?;
+        ensure!(answer.status().is_success(), "calls cannot be delayed: {}", answer.text().await?);
+        Ok(())
+    }
+
+    /// Sets the instance's rate rule, by the minute and not by the hour, so that a run ends before people go home.
+    pub(crate) async fn allow_per_minute(&self, calls: u64) -> anyhow::Result<()> {
+        let switches = json!({"rate_limit": calls, "rate_limit_window_s": 60});
+        let answer =
+            self.http.put(format!("{}/servicenow/settings", self.control)).json(&switches).send().await?;
+        ensure!(answer.status().is_success(), "the rate cannot be limited: {}", answer.text().await?);
+        Ok(())
+    }
+
     pub(crate) async fn incidents(&self) -> anyhow::Result<Vec<Incident>> {
-        #[derive(Deserialize)]
-        struct Page {
-            tickets: Vec<Incident>,
+        Ok(self.page(0, PAGE).await?.tickets)
+    }
+
+    /// All of them, however many.
+    pub(crate) async fn every_incident(&self) -> anyhow::Result<Vec<Incident>> {
+        let mut all = Vec::new();
+        loop {
+            let page = self.page(all.len(), LARGEST_PAGE).await?;
+            let is_last = page.tickets.is_empty();
+            all.extend(page.tickets);
+            if is_last {
+                return Ok(all);
+            }
         }
-        let page: Page = self.get(&format!("servicenow/tickets?limit={PAGE}")).await?;
-        Ok(page.tickets)
+    }
+
+    pub(crate) async fn incident_count(&self) -> anyhow::Result<usize> {
+        Ok(self.page(0, 0).await?.total)
+    }
+
+    async fn page(&self, offset: usize, limit: usize) -> anyhow::Result<Page> {
+        self.get(&format!("servicenow/tickets?offset={offset}&limit={limit}")).await
     }
 
     pub(crate) async fn calls(&self) -> anyhow::Result<Calls> {

@@ -5,6 +5,8 @@
 mod bench;
 mod demo;
 mod desk;
+mod routing;
+mod storm;
 mod up;
 mod with;
 
@@ -30,6 +32,10 @@ enum Command {
     Demo,
     /// Measure a release build on this machine
     Bench(bench::Arguments),
+    /// Measure what many routes cost, with a release build
+    Routing(routing::Arguments),
+    /// Send the alerts of one outage, with and without a limit of tickets, and show what that costs the ITSM
+    Storm(storm::Arguments),
 }
 
 // One thread, the main one: the children die with the thread that started them.
@@ -53,5 +59,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(arguments) => up::run(arguments, &target).await,
         Command::Demo => demo::run(&target).await,
         Command::Bench(arguments) => bench::run(&arguments, &target).await,
+        Command::Routing(arguments) => routing::run(&arguments, &target).await,
+        Command::Storm(arguments) => storm::run(&arguments, &target).await,
     }
 }

@@ -1,7 +1,8 @@
 //! The whole local stack: servers, simulators, services.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -137,6 +138,17 @@ impl Stack {
         Ok(())
     }
 
+    /// Adds tables to the settings of the worker with this number, counted from 1, for its next start.
+    ///
+    /// # Errors
+    /// When its settings cannot be written.
+    pub fn add_worker_settings(&self, number: usize, tables: &str) -> Result<(), StackError> {
+        let path = self.folder.path().join(worker_settings(number));
+        let written = fs::OpenOptions::new().append(true).open(&path);
+        let written = written.and_then(|mut file| write!(file, "\n{tables}"));
+        written.map_err(|error| StackError::Write(path, error))
+    }
+
     /// Starts the worker with this number, counted from 1, and waits until it is ready.
     ///
     /// # Errors
@@ -149,6 +161,14 @@ impl Stack {
         self.programs
             .push(self.launcher.serve(&format!("worker-{number}"), "worker", &arguments, &ready).await?);
         Ok(())
+    }
+
+    /// Stops the worker with this number, counted from 1, as an upgrade does; it can be started again.
+    pub async fn stop_worker(&mut self, number: usize) {
+        let name = format!("worker-{number}");
+        for worker in self.programs.extract_if(.., |program| program.name() == name) {
+            worker.stop(Signal::TERM, STOP_GRACE).await;
+        }
     }
 
     /// The process id of a program of the stack: `ingest`, `worker-1`, …

@@ -68,7 +68,7 @@ async fn a_deleted_or_hidden_ticket_is_gone() {
 
 #[tokio::test]
 async fn a_rate_rule_is_obeyed_for_as_long_as_it_asks() {
-    let desk = Desk::with(Switches { rate_limit_per_hour: Some(1), ..Switches::default() }, json!({})).await;
+    let desk = Desk::with(Switches { rate_limit: Some(1), ..Switches::default() }, json!({})).await;
     desk.create("sx1:abc").await;
     let error = desk.connector.create(&draft("sx1:def")).await.unwrap_err();
     let ConnectorError::Throttled { retry_after: Some(pause), reason } = error else { panic!("{error}") };

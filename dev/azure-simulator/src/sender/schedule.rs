@@ -10,9 +10,9 @@ use crate::alerts::AlertRule;
 
 /// A notification and the time after the start at which it is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Due {
-    pub(super) after: Duration,
-    pub(super) body: Bytes,
+pub struct Due {
+    pub after: Duration,
+    pub body: Bytes,
 }
 
 /// All notifications of a plan that starts at `start`, in the order in which they are due.

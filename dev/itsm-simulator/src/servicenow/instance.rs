@@ -106,7 +106,9 @@ impl Instance {
 
     /// What the rate rule says about one more call; `None` without a rule.
     pub(super) fn rate(&mut self, now: Timestamp) -> Option<Ruling> {
-        self.settings.switches.rate_limit_per_hour.map(|limit| self.rate.rule(limit, now))
+        let Switches { rate_limit, rate_limit_window_s, .. } = &self.settings.switches;
+        let window = SignedDuration::from_secs(i64::from(*rate_limit_window_s));
+        rate_limit.map(|limit| self.rate.rule(limit, window, now))
     }
 
     /// Does what time alone brings about: closes what was resolved long enough ago.

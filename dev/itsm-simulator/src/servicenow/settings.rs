@@ -47,8 +47,10 @@ pub struct Switches {
     pub auto_close_after_s: Option<u64>,
     /// Life of an access token in seconds.
     pub token_life_s: u64,
-    /// Calls of the Table API in one hour; more get 429.
-    pub rate_limit_per_hour: Option<u64>,
+    /// Calls of the Table API in one window; more get 429.
+    pub rate_limit: Option<u64>,
+    /// Seconds of that window. Real instances count by the hour.
+    pub rate_limit_window_s: u32,
     /// Values that a business rule puts into every incident after it was written.
     pub after_write: BTreeMap<String, String>,
     /// The property `glide.invalid_query.returns_no_rows`: a bad field in a query finds nothing
@@ -92,7 +94,8 @@ impl Default for Switches {
             extra_columns: Vec::new(),
             auto_close_after_s: None,
             token_life_s: 1800,
-            rate_limit_per_hour: None,
+            rate_limit: None,
+            rate_limit_window_s: 3600,
             after_write: BTreeMap::new(),
             invalid_query_returns_no_rows: false,
             case_sensitive: false,

@@ -77,7 +77,7 @@ async fn a_write_needs_json_and_both_headers() {
 
 #[tokio::test]
 async fn the_rate_rule_refuses_with_a_wait_until_the_hour_is_over() {
-    let world = World::with(Switches { rate_limit_per_hour: Some(1), ..Switches::default() }).await;
+    let world = World::with(Switches { rate_limit: Some(1), ..Switches::default() }).await;
     world.create(json!({})).await;
     let refused = world.call(Method::POST, "incident").json(&json!({})).send().await.unwrap();
     assert_eq!(refused.status(), 429);
