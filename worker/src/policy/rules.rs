@@ -1,6 +1,6 @@
 //! Which tickets an alert gets: rules in order, the first that is for it, and a default for what no rule is for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use shared::alert::Severity;
 use shared::settings::{self, SettingsError};
 
 use super::expiry::ANSWERED;
-use super::matching::{MatchSettings, Matcher, Mismatch};
+use super::matching::{Facts, MatchSettings, Matcher, Mismatch};
 use super::view::AlertView;
 use super::windows::{Hold, WindowSettings, Windows};
 use super::{AlreadyResolved, Route, RouteSettings};
@@ -48,8 +48,11 @@ pub struct RuleSettings {
 pub struct Policy {
     rules: Vec<Rule>,
     default: Arc<Route>,
+    /// Every change of a ticket asks for its route.
+    by_name: HashMap<String, Arc<Route>>,
     targets: BTreeSet<String>,
     windows: Windows,
+    records_resolved: bool,
 }
 
 #[derive(Debug)]
@@ -133,8 +136,18 @@ impl Policy {
         }
         let default = Arc::new(Route::new(DEFAULT, default)?);
         let windows = Windows::new(windows)?;
-        let mut policy = Self { rules: ready, default, targets: BTreeSet::new(), windows };
+        let mut policy = Self {
+            rules: ready,
+            default,
+            by_name: HashMap::new(),
+            targets: BTreeSet::new(),
+            windows,
+            records_resolved: false,
+        };
+        policy.by_name = policy.routes().map(|route| (route.name.clone(), Arc::clone(route))).collect();
         policy.targets = policy.routes().flat_map(|route| route.targets.iter().cloned()).collect();
+        let records = policy.routes().any(|route| route.already_resolved == AlreadyResolved::Record);
+        policy.records_resolved = records;
         Ok(policy)
     }
 
@@ -151,8 +164,8 @@ impl Policy {
 
     /// By conditions and severity alone.
     fn take(&self, alert: &AlertView) -> Choice {
-        let mut choice = Choice { routes: Vec::new(), dropped: None };
-        for rule in self.rules.iter().filter(|rule| rule.matcher.fits(alert)) {
+        let (facts, mut choice) = (Facts::of(alert), Choice { routes: Vec::new(), dropped: None });
+        for rule in self.rules.iter().filter(|rule| rule.matcher.fits(&facts)) {
             match &rule.outcome {
                 Outcome::Tickets(route) => choice.add(route, alert),
                 Outcome::Drop(reason) => {
@@ -174,8 +187,9 @@ impl Policy {
     #[must_use]
     pub fn trace(&self, alert: &AlertView) -> Vec<Judgement<'_>> {
         let (mut judgements, mut decided, mut any) = (Vec::new(), false, false);
+        let facts = Facts::of(alert);
         for rule in &self.rules {
-            let verdict = match (decided, rule.matcher.ask(alert), &rule.outcome) {
+            let verdict = match (decided, rule.matcher.ask(&facts), &rule.outcome) {
                 (true, _, _) => Verdict::IsNotAsked,
                 (false, Err(mismatch), _) => Verdict::IsNotForIt(mismatch),
                 (false, Ok(()), Outcome::Tickets(route)) => {
@@ -217,7 +231,7 @@ impl Policy {
     /// The route of this name; the default for one that is no more.
     #[must_use]
     pub fn route(&self, name: &str) -> &Arc<Route> {
-        self.routes().find(|route| route.name == name).unwrap_or(&self.default)
+        self.by_name.get(name).unwrap_or(&self.default)
     }
 
     /// Every route that makes tickets, the default last.
@@ -232,7 +246,7 @@ impl Policy {
     /// Whether a route wants a ticket for the record of alerts that are resolved by then.
     #[must_use]
     pub fn records_resolved(&self) -> bool {
-        self.routes().any(|route| route.already_resolved == AlreadyResolved::Record)
+        self.records_resolved
     }
 
     /// Every target that a route names.

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use shared::settings::SettingsError;
 
-use super::matching::{MatchSettings, Matcher};
+use super::matching::{Facts, MatchSettings, Matcher};
 use super::view::AlertView;
 
 /// More windows than anybody keeps in mind; each new alert is held against them all.
@@ -106,7 +106,8 @@ impl Windows {
     /// follow each other. Nothing covers that end. Windows that never end hold nothing, so that no alert is lost in them.
     #[must_use]
     pub fn hold(&self, now: Timestamp, alert: &AlertView) -> Option<Hold<'_>> {
-        let windows: Vec<&Window> = self.0.iter().filter(|window| window.matcher.fits(alert)).collect();
+        let facts = Facts::of(alert);
+        let windows: Vec<&Window> = self.0.iter().filter(|window| window.matcher.fits(&facts)).collect();
         last_of_chain(&windows, now).ok().flatten()
     }
 }
