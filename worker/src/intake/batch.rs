@@ -9,7 +9,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::reading::{Reading, group, needs_ticket, view};
-use super::storm;
+use super::storm::Storms;
 use crate::metrics::IntakeMetrics;
 use crate::policy::rules::{Choice, Dropped, Policy};
 use crate::policy::view::AlertView;
@@ -19,9 +19,13 @@ use crate::reconcile::ticket::{Decision, Members, RESOLVED_BEFORE_TICKET, decide
 use crate::reconcile::timing::{self, StandsFor};
 use crate::store::alerts::{self, Heard, Identity};
 use crate::store::locked::{self, Stored};
+use crate::store::storms::Place;
 use crate::store::tickets::{self, Serving, Wanted, Wish};
 use crate::store::waiting;
 
+/// An alert may get a ticket that cannot be opened again, which ends; then one of a storm, which may have to end as well;
+/// then another one.
+const MOST_ROUNDS: u32 = 4;
 /// Of the title by which an alert is listed among those of a storm.
 const MAX_TITLE_CHARS: usize = 200;
 
@@ -72,13 +76,19 @@ pub async fn reconcile(
         if !expiring.is_empty() {
             alerts::expire_after(connection, &expiring).await?;
         }
-        let mut wanted = give_tickets(connection, policy, &changed, &verdicts, metrics).await?;
-        // Where a ticket ends because its alert has fired again too late, the alert needs another one.
-        if let Ended::Some = update_tickets(connection, policy, &changed, &verdicts).await? {
-            wanted.extend(give_tickets(connection, policy, &changed, &verdicts, metrics).await?);
-            update_tickets(connection, policy, &changed, &verdicts).await?;
+        let mut storms = Storms::lock(connection, policy, verdicts.values().flat_map(Judged::places)).await?;
+        let mut rounds = 0..MOST_ROUNDS;
+        loop {
+            let wanted = give_tickets(connection, policy, &changed, &verdicts, &mut storms, metrics).await?;
+            let ended = update_tickets(connection, policy, &changed, &verdicts).await?;
+            waiting::bring_forward(connection, &wanted).await?;
+            // Where a ticket ends because its alert has fired again too late, the alert needs another one.
+            match ended {
+                Ended::None => break,
+                Ended::Some if rounds.next().is_none() => return Err(BatchError::Raced),
+                Ended::Some => {}
+            }
         }
-        waiting::bring_forward(connection, &wanted).await?;
         for Dropped { rule, .. } in verdicts.values().filter_map(|verdict| verdict.dropped.as_ref()) {
             let count: &mut u64 = dropped.entry(rule.clone()).or_default();
             *count = count.saturating_add(1);
@@ -184,9 +194,25 @@ impl Judged {
         let pairs =
             self.routes.iter().flat_map(|route| route.targets.iter().map(move |target| (&**route, target)));
         pairs.filter(move |(route, target)| {
-            let mut in_target = served.iter().filter(|one| one.alert == alert && one.target == **target);
-            !in_target.any(|one| one.route == route.name || !is_by_the_rules(&one.route))
+            let in_target = || served.iter().filter(|one| one.alert == alert && one.target == **target);
+            // Two rules may give it the same ticket.
+            let shares = || {
+                let key = group(route, self.tenant_id, &self.view).correlation_key(target);
+                in_target().any(|one| one.correlation_key == key)
+            };
+            let serves = |one: &Serving| one.route == route.name || !is_by_the_rules(&one.route);
+            in_target().next().is_none() || !in_target().any(serves) && !shares()
         })
+    }
+
+    /// Where its tickets are counted.
+    fn places(&self) -> impl Iterator<Item = Place> {
+        let place = |route: &Route, target: &String| Place {
+            target: target.clone(),
+            route: route.name.clone(),
+            tenant_id: self.tenant_id,
+        };
+        self.routes.iter().flat_map(move |route| route.targets.iter().map(move |target| place(route, target)))
     }
 
     /// The tickets that the alert has not yet.
@@ -225,6 +251,7 @@ async fn give_tickets(
     policy: &Policy,
     changed: &[(AlertKey, AlertState)],
     verdicts: &BTreeMap<AlertKey, Judged>,
+    storms: &mut Storms,
     metrics: &IntakeMetrics,
 ) -> Result<Vec<Wanted>, BatchError> {
     let keys: Vec<AlertKey> = changed.iter().map(|(alert, _)| *alert).collect();
@@ -251,7 +278,7 @@ async fn give_tickets(
     if wanted.is_empty() {
         return Ok(wanted);
     }
-    storm::collect(connection, policy, &mut wanted).await?;
+    storms.collect(connection, policy, &mut wanted).await?;
     let mut first_of_key: BTreeMap<(&str, &str), &Wanted> = BTreeMap::new();
     for one in &wanted {
         first_of_key.entry((&one.target, &one.correlation_key)).or_insert(one);
@@ -264,6 +291,7 @@ async fn give_tickets(
 }
 
 /// Whether tickets have ended whose alerts fire.
+#[must_use]
 pub(super) enum Ended {
     None,
     Some,

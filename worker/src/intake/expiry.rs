@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use shared::alert::identity::AlertKey;
 use sqlx::{Connection, PgConnection};
 
-use super::batch::{BatchError, update_tickets};
+use super::batch::{BatchError, Ended, update_tickets};
 use crate::policy::rules::Policy;
 use crate::reconcile::alert::{AlertState, NO_NOTIFICATION};
 use crate::store::{alerts, tickets};
@@ -55,7 +55,8 @@ pub async fn expire(
     if !expired.is_empty() {
         let changed: Vec<_> =
             expired.iter().map(|(alert, state)| (*alert, resolved_by(*state, now))).collect();
-        update_tickets(connection, policy, &changed, &BTreeMap::new()).await?;
+        // No alert fires by it, so no ticket ends whose alerts do.
+        let _: Ended = update_tickets(connection, policy, &changed, &BTreeMap::new()).await?;
         for target in policy.targets() {
             tickets::announce(connection, target).await?;
         }

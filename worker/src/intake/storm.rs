@@ -11,81 +11,108 @@ use crate::reconcile::rate::{Limit, Rate};
 use crate::reconcile::ticket::{Decision, Members, decide};
 use crate::store::locked::{self, Stored};
 use crate::store::storms::{self, Place};
-use crate::store::tickets::{self, Wanted};
+use crate::store::tickets::Wanted;
 
-/// Sends what is over the limits to the tickets of the storms. An alert that joins a ticket that is there asks for none;
-/// alerts of one key ask for one.
-///
-/// # Errors
-/// When the database fails.
-pub async fn collect(
-    connection: &mut PgConnection,
-    policy: &Policy,
-    wanted: &mut [Wanted],
-) -> Result<(), sqlx::Error> {
-    let limits: BTreeMap<Place, Limit> = wanted
-        .iter()
-        .filter_map(|one| policy.route(&one.route).storm.map(|limit| (place(one), limit)))
-        .collect();
-    if limits.is_empty() {
-        return Ok(());
-    }
-    let (mut rates, now) = storms::lock(connection, limits.keys()).await?;
-    let limited = |one: &Wanted| limits.get(&place(one)).copied();
-    let slots = wanted.iter().filter(|one| limited(one).is_some()).map(slot).collect();
-    let standing: BTreeMap<_, Stored> = locked::of_keys(connection, &slots)
-        .await?
-        .into_iter()
-        .map(|stored| ((stored.target.clone(), stored.correlation_key.clone()), stored))
-        .collect();
-    let mut decided: BTreeMap<(String, String), Option<Timestamp>> = BTreeMap::new();
-    let mut over: BTreeSet<Place> = BTreeSet::new();
-    for one in wanted {
-        let Some(limit) = limited(one) else { continue };
-        let (slot, place) = (slot(one), place(one));
-        let since = match (decided.get(&slot), standing.get(&slot)) {
-            (Some(since), _) => *since,
-            (None, Some(stored)) if goes_on(policy, stored, one).is_ok() => None,
-            (None, stored) => {
-                let rate = Rate::after(rates.get(&place).copied(), now, limit);
-                rates.insert(place.clone(), rate);
-                if let (None, Some(stored)) = (rate.exceeded_since, stored)
-                    && let Err(reason) = goes_on(policy, stored, one)
-                {
-                    // It is not counted once more when its successor is made.
-                    tickets::end(connection, stored.id, reason).await?;
-                }
-                rate.exceeded_since
-            }
-        };
-        decided.insert(slot, since);
-        if let Some(since) = since {
-            one.correlation_key = correlate::storm_key(one.tenant_id, &one.target, &one.route, since);
-            one.storm_since = Some(since);
-            if since == now && over.insert(place) {
-                tracing::warn!(
-                    target_name = one.target, route = one.route, %since,
-                    "more alerts of {} than its storm.limit: one ticket in {} takes the rest", one.route, one.target
-                );
-            }
-        }
-    }
-    storms::keep(connection, &rates).await
+/// The new tickets of one transaction, counted.
+pub struct Storms {
+    limits: BTreeMap<Place, Limit>,
+    rates: BTreeMap<Place, Rate>,
+    now: Timestamp,
+    /// Since when the storm is that takes a key, or none: each asks for one ticket, however often it is asked about.
+    decided: BTreeMap<(Place, String), Option<Timestamp>>,
 }
 
-/// Whether the alert can join a ticket that is there, or why another one must take its place.
-fn goes_on(policy: &Policy, stored: &Stored, one: &Wanted) -> Result<(), &'static str> {
+impl Storms {
+    /// Reads the rates of those places that have a limit. Nobody else counts there until the transaction ends, so this
+    /// comes before any ticket is locked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock(
+        connection: &mut PgConnection,
+        policy: &Policy,
+        places: impl Iterator<Item = Place>,
+    ) -> Result<Self, sqlx::Error> {
+        let limits: BTreeMap<Place, Limit> =
+            places.filter_map(|place| policy.route(&place.route).storm.map(|limit| (place, limit))).collect();
+        let (rates, now) = if limits.is_empty() {
+            (BTreeMap::new(), Timestamp::UNIX_EPOCH)
+        } else {
+            storms::lock(connection, limits.keys()).await?
+        };
+        Ok(Self { limits, rates, now, decided: BTreeMap::new() })
+    }
+
+    /// Sends what is over the limits to the tickets of the storms. An alert that joins a ticket that is there asks for
+    /// none; alerts of one key ask for one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn collect(
+        &mut self,
+        connection: &mut PgConnection,
+        policy: &Policy,
+        wanted: &mut [Wanted],
+    ) -> Result<(), sqlx::Error> {
+        let keys: BTreeSet<(String, String)> = wanted
+            .iter()
+            .filter(|one| self.limits.contains_key(&place(one)))
+            .map(|one| (one.target.clone(), one.correlation_key.clone()))
+            .collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let standing: BTreeMap<_, Stored> = locked::look_at(connection, &keys)
+            .await?
+            .into_iter()
+            .map(|stored| ((stored.target.clone(), stored.correlation_key.clone()), stored))
+            .collect();
+        for one in wanted {
+            let place = place(one);
+            let Some(limit) = self.limits.get(&place).copied() else { continue };
+            let stored = standing.get(&(one.target.clone(), one.correlation_key.clone()));
+            let goes_on = stored.is_some_and(|stored| goes_on(policy, stored, one));
+            let Some(since) = self.since(place, limit, goes_on, &one.correlation_key) else { continue };
+            one.correlation_key = correlate::storm_key(one.tenant_id, &one.target, &one.route, since);
+            one.storm_since = Some(since);
+        }
+        storms::keep(connection, &self.rates).await
+    }
+
+    /// Since when the storm is that takes the alerts of this key, if one does.
+    fn since(&mut self, place: Place, limit: Limit, goes_on: bool, key: &str) -> Option<Timestamp> {
+        let slot = (place, key.to_owned());
+        if let Some(since) = self.decided.get(&slot) {
+            return *since;
+        }
+        if goes_on {
+            self.decided.insert(slot, None);
+            return None;
+        }
+        let Place { target, route, .. } = &slot.0;
+        let rate = Rate::after(self.rates.get(&slot.0).copied(), self.now, limit);
+        if rate.exceeded_since == Some(self.now) && rate.events == limit.most.saturating_add(1) {
+            tracing::warn!(
+                target_name = target,
+                route,
+                "more alerts of {route} than its storm.limit: one ticket in {target} takes the rest"
+            );
+        }
+        self.rates.insert(slot.0.clone(), rate);
+        self.decided.insert(slot, rate.exceeded_since);
+        rate.exceeded_since
+    }
+}
+
+/// Whether the alert can join a ticket that is there; otherwise another one takes its place.
+fn goes_on(policy: &Policy, stored: &Stored, one: &Wanted) -> bool {
     let members = Members::remembered(&stored.ticket, false).and(&one.ticket);
     match decide(&stored.ticket, &members, policy.route(&stored.route).reopen_window) {
-        Decision::Keep | Decision::Change(_) => Ok(()),
-        Decision::Replace(cause) => Err(cause.reason()),
+        Decision::Keep | Decision::Change(_) => true,
+        Decision::Replace(_) => false,
     }
 }
 
 fn place(one: &Wanted) -> Place {
     Place { target: one.target.clone(), route: one.route.clone(), tenant_id: one.tenant_id }
-}
-
-fn slot(one: &Wanted) -> (String, String) {
-    (one.target.clone(), one.correlation_key.clone())
 }

@@ -44,6 +44,17 @@ impl Rate {
         }
         Self { exceeded_since: rate.exceeded_since.or(Some(now)), ..rate }
     }
+
+    /// The rate as it is without another event: what was too often is so no longer once a whole window has passed in
+    /// which it was not.
+    #[must_use]
+    pub fn at(self, now: Timestamp, limit: Limit) -> Self {
+        let window = SignedDuration::try_from(limit.window).unwrap_or(SignedDuration::MAX);
+        let since = now.duration_since(self.window_from);
+        let lasts = if self.events > limit.most { 2 } else { 1 };
+        let exceeded_since = self.exceeded_since.filter(|_| since < window.saturating_mul(lasts));
+        Self { exceeded_since, ..self }
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +101,16 @@ mod tests {
     fn a_window_of_silence_ends_it() {
         assert_eq!(exceeded(&[0, 1, 2, 3, 119])[4], Some(3));
         assert_eq!(exceeded(&[0, 1, 2, 3, 120])[4], None);
+    }
+
+    #[test]
+    fn it_wears_off_without_another_event_too() {
+        let rate = Rate { window_from: at(0), events: 4, exceeded_since: Some(at(3)) };
+        assert_eq!(rate.at(at(119), LIMIT), rate);
+        assert_eq!(rate.at(at(120), LIMIT).exceeded_since, None);
+        let calmer = Rate { events: 2, ..rate };
+        assert_eq!(calmer.at(at(59), LIMIT), calmer);
+        assert_eq!(calmer.at(at(60), LIMIT).exceeded_since, None);
     }
 
     #[test]

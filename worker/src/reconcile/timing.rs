@@ -62,7 +62,7 @@ pub fn due(
     let fires_again = (before.wants, wanted.wants) == (Wants::Resolved, Wants::Open);
     let returns = match pace.flapping {
         Some(limit) if fires_again => Some(Rate::after(past.returns, now, limit)),
-        Some(_) => past.returns,
+        Some(limit) => past.returns.map(|rate| rate.at(now, limit)),
         None => None,
     };
     let flaps = |rate: Option<Rate>| rate.and_then(|rate| rate.exceeded_since).is_some();

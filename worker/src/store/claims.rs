@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{Connection, FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::milliseconds;
@@ -176,6 +176,7 @@ pub async fn claim_due(
     limit: usize,
     terms: &Terms<'_>,
 ) -> Result<Vec<Claim>, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
     // The planner takes an unknown limit for a tenth of all that is due, and would read whole tables for a handful of
     // tickets; an array of unknown length it takes for a few rows, and goes by the indexes.
     let rows: Vec<Row> = sqlx::query_as(
@@ -257,14 +258,15 @@ pub async fn claim_due(
     .bind(milliseconds(terms.double_check_after))
     .bind(MOST_COUNTED)
     .bind(NO_NOTIFICATION)
-    .fetch_all(&mut *connection)
+    .fetch_all(&mut *transaction)
     .await?;
     let mut claims: Vec<Claim> = rows.into_iter().map(Row::claim).collect::<Result<_, _>>()?;
     for claim in &mut claims {
         if let Some(storm) = &mut claim.storm {
-            storms::tell(connection, claim.ticket_id, storm).await?;
+            storms::tell(&mut transaction, claim.ticket_id, storm).await?;
         }
     }
+    transaction.commit().await?;
     Ok(claims)
 }
 

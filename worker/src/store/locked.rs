@@ -70,18 +70,17 @@ pub async fn of_alerts(
     rows.into_iter().map(Row::stored).collect()
 }
 
-/// The open tickets of these targets and keys, locked until the transaction ends.
+/// The open tickets of these targets and keys, not locked.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_keys(
+pub async fn look_at(
     connection: &mut PgConnection,
     keys: &BTreeSet<(String, String)>,
 ) -> Result<Vec<Stored>, sqlx::Error> {
     let query = format!(
         "SELECT {STORED} FROM tickets
-         WHERE ended_at IS NULL AND (target, correlation_key) IN (SELECT * FROM UNNEST($1::text[], $2::text[]))
-         ORDER BY ticket_id FOR UPDATE"
+         WHERE ended_at IS NULL AND (target, correlation_key) IN (SELECT * FROM UNNEST($1::text[], $2::text[]))"
     );
     let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(query))
         .bind(keys.iter().map(|(target, _)| target.as_str()).collect::<Vec<_>>())

@@ -40,6 +40,7 @@ pub struct Serving {
     pub alert: AlertKey,
     pub target: String,
     pub route: String,
+    pub correlation_key: String,
 }
 
 /// What is wanted of a ticket from now on, and when.
@@ -60,15 +61,17 @@ pub async fn served(
     connection: &mut PgConnection,
     alerts: &[AlertKey],
 ) -> Result<BTreeSet<Serving>, sqlx::Error> {
-    let rows: Vec<(Vec<u8>, String, String)> = sqlx::query_as(
-        "SELECT DISTINCT alert_key, target, route FROM ticket_alerts JOIN tickets USING (ticket_id)
+    let rows: Vec<(Vec<u8>, String, String, String)> = sqlx::query_as(
+        "SELECT DISTINCT alert_key, target, route, correlation_key FROM ticket_alerts JOIN tickets USING (ticket_id)
          WHERE alert_key = ANY($1) AND ended_at IS NULL",
     )
     .bind(bytes(alerts))
     .fetch_all(connection)
     .await?;
     rows.into_iter()
-        .map(|(bytes, target, route)| Ok(Serving { alert: key(&bytes)?, target, route }))
+        .map(|(bytes, target, route, correlation_key)| {
+            Ok(Serving { alert: key(&bytes)?, target, route, correlation_key })
+        })
         .collect()
 }
 
@@ -200,8 +203,8 @@ pub async fn lock_with_alerts(
     Ok(())
 }
 
-/// Writes what is wanted of tickets, and when. One that is parked waits for its operator; one that is to be made or tried
-/// again keeps its time; and one that is claimed is due by then once its claim is given back.
+/// Writes what is wanted of tickets, and when. One that is parked waits for its operator; one that is to be made keeps
+/// its time; one that is tried again is so no earlier than was planned; and one that is claimed is due by then once its claim is given back.
 ///
 /// # Errors
 /// When the database fails.
@@ -212,8 +215,10 @@ pub async fn change(connection: &mut PgConnection, wishes: &[Wish]) -> Result<()
              returns_from = u.returns_from, returns = u.returns, flapping_since = u.flapping_since,
              version = t.version + 1, settled_reason = NULL,
              due_at = CASE WHEN t.parked_at IS NOT NULL THEN NULL
-                           WHEN t.external_id IS NULL OR t.failing_since IS NOT NULL OR t.lease_until > now() OR u.due = 'kept'
+                           WHEN t.external_id IS NULL OR t.lease_until > now() OR u.due = 'kept'
                            THEN coalesce(t.due_at, u.due_at)
+                           WHEN t.failing_since IS NOT NULL AND u.due = 'within' THEN coalesce(t.due_at, u.due_at)
+                           WHEN t.failing_since IS NOT NULL THEN greatest(t.due_at, u.due_at)
                            WHEN u.due = 'anew' THEN u.due_at
                            ELSE least(t.due_at, u.due_at) END,
              then_due_at = CASE u.due WHEN 'kept' THEN coalesce(t.then_due_at, u.due_at) WHEN 'anew' THEN u.due_at

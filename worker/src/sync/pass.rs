@@ -117,8 +117,10 @@ impl Pass {
         let source = &progress.claim.source;
         let alert = progress.view(source.fired.as_ref().or(source.resolved.as_ref()));
         progress.people = progress.people.towards(&alert);
-        // What follows a ticket that people have ended is no news, and does not wait.
-        if progress.claim.item.is_none() && progress.claim.brought_back == 0 {
+        // What follows a ticket that people have ended is no news, and does not wait. What several alerts share waits as
+        // long as was known when they came: a window of one of them holds nothing of the others.
+        let claim = &progress.claim;
+        if claim.item.is_none() && claim.brought_back == 0 && claim.source.alerts == 1 {
             progress.held_until = policy.hold(Timestamp::now(), &alert).map(|hold| hold.until);
         }
         let ending = progress.finish().await;

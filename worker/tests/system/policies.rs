@@ -21,7 +21,7 @@ use crate::world::{Differences, World, message, metric};
 /// New tickets of one target, where a policy has a limit; its interval is longer than a case takes.
 const STORM_LIMIT: i64 = 2;
 
-const POLICIES: [&str; 6] = [
+const POLICIES: [&str; 8] = [
     "",
     "route.reopen_window = '1m'
      route.already_resolved = 'record'",
@@ -39,15 +39,21 @@ const POLICIES: [&str; 6] = [
          { name = 'copy', target = 'twin', continue = true, open_after = '1h' },
          { name = 'main', target = 'snow', reopen_window = '1m' },
      ]",
+    "route.storm = { limit = 2, interval = '1h' }
+     route.correlation_key = 'all'
+     route.reopen_window = '1m'",
+    "routes = [{ name = 'one', continue = true }, { name = 'same', open_after = '1h' }]",
 ];
 /// Targets of each policy, and whether it has a limit of new tickets.
-const TARGETS: [(&[&str], bool); 6] = [
+const TARGETS: [(&[&str], bool); 8] = [
     (&["snow"], false),
     (&["snow"], false),
     (&["snow"], false),
     (&["snow"], false),
     (&["snow"], true),
     (&["snow", "twin"], true),
+    (&["snow"], false),
+    (&["snow"], false),
 ];
 
 /// What is heard of one of a few alerts, which fires once a round and may be resolved later in the round.
@@ -110,6 +116,24 @@ fn any_order_and_repetition_ends_in_the_same_tickets_under_any_policy() {
     });
     system.block_on(world.stop());
     outcome.unwrap();
+}
+
+#[test]
+fn an_alert_whose_ticket_cannot_be_reopened_has_another_one_whatever_it_shares() {
+    let system = System::new();
+    let world = system.block_on(World::build(0, &Differences::default()));
+    let batch = |round, fires, alerts: &[u64]| {
+        (alerts.iter().map(|alert| Event { alert: *alert, round, fires }).collect::<Vec<_>>(), true)
+    };
+    let all = [0, 1, 2, 3];
+    // In a storm that is over the limit yet; with one that comes anew; by two rules.
+    for (policy_number, again) in [(4, vec![0]), (6, vec![0, 1]), (7, vec![0, 1])] {
+        let batches = vec![batch(0, true, &all), batch(0, false, &all), batch(1, true, &again)];
+        let story = Story { policy: policy_number, batches };
+        let open = told(&system, &world.pool, &policy(POLICIES[policy_number]), &story).unwrap();
+        assert_eq!(open.iter().map(|(_, alerts)| alerts.len()).sum::<usize>(), again.len());
+    }
+    system.block_on(world.stop());
 }
 
 fn policy(rules: &str) -> Policy {
