@@ -56,7 +56,10 @@ pub async fn expire(
         let changed: Vec<_> =
             expired.iter().map(|(alert, state)| (*alert, resolved_by(*state, now))).collect();
         // No alert fires by it, so no ticket ends whose alerts do.
-        let _: Ended = update_tickets(connection, policy, &changed, &BTreeMap::new()).await?;
+        match update_tickets(connection, policy, &changed, &BTreeMap::new()).await? {
+            Ended::None => {}
+            Ended::Some => return Err(BatchError::Raced),
+        }
         for target in policy.targets() {
             tickets::announce(connection, target).await?;
         }
