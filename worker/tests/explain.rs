@@ -21,6 +21,10 @@ const SETTINGS: &str = r#"
     match = { kind = "log_*" }
     drop = "the logs have a team of their own"
     [[routes]]
+    name = "costs"
+    match = { kind = "cost_budget" }
+    auto_resolve.after = "0s"
+    [[routes]]
     name = "calls"
     match = { kind = "metric_*" }
     continue = true
@@ -69,6 +73,23 @@ fn explain(body: &[u8], arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn of_an_alert_that_nobody_ever_resolves_it_promises_no_resolution() {
+    let said = text(&explain(&alert(Kind::CostBudget).fired(), &[]).stdout);
+    assert!(
+        said.contains("ends         Azure never says so, people end it (auto_resolve.after is 0s)"),
+        "{said}"
+    );
+    assert!(!said.contains("in the end"), "{said}");
+}
+
+#[test]
+fn of_a_resolution_it_says_that_none_is_made_for_it() {
+    let over = alert(Kind::MetricStatic).resolved(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1));
+    let said = text(&explain(&over.unwrap(), &[]).stdout);
+    assert!(said.contains("if there is one; none is made otherwise (already_resolved)"), "{said}");
 }
 
 #[test]

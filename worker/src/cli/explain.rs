@@ -20,7 +20,7 @@ use crate::policy::rules::{Judgement, Policy, Verdict};
 use crate::policy::template::{Template, TicketView, Transition};
 use crate::policy::view::AlertView;
 use crate::policy::windows::Hold;
-use crate::policy::{Route, WhenResolved, expiry};
+use crate::policy::{AlreadyResolved, Route, WhenResolved, expiry};
 use crate::reconcile::subject::Subject;
 
 /// Azure sends no more, and ingest takes no more.
@@ -39,7 +39,7 @@ struct Explanation {
     resolved_at: String,
     /// What tells the problem from others.
     series: String,
-    /// When it counts as resolved though nothing says so, if ever.
+    /// When it counts as resolved though nothing says so, or that nothing ever does.
     expires: Option<String>,
     rules: Vec<Asked>,
     ci_candidates: Vec<String>,
@@ -61,8 +61,8 @@ struct Planned {
     correlation_key: String,
     /// Why it would not be made at once, if so.
     waits: Option<String>,
-    /// What becomes of it when its alerts are resolved.
-    when_resolved: &'static str,
+    /// What becomes of it when its alerts are resolved, if they ever are.
+    when_resolved: Option<String>,
     impact: u8,
     urgency: u8,
     summary: String,
@@ -106,10 +106,17 @@ fn explain(config: &Config, tenant: Uuid, notification: &Notification<'_>) -> Ex
     };
     let choice = policy.choose(&view);
     let fires = view.condition != Condition::Resolved.as_str();
-    let expires = expiry::expires_after(&choice.routes, &view).filter(|_| fires).map(|after| {
-        let length = SpanPrinter::new().unsigned_duration_to_string(&after);
-        format!("counts as resolved after {length} without a new firing ({})", expiry::setting(&view))
-    });
+    let setting = expiry::setting(&view);
+    let expires = match expiry::expires_after(&choice.routes, &view).filter(|_| fires) {
+        Some(after) => {
+            let length = SpanPrinter::new().unsigned_duration_to_string(&after);
+            Some(format!("counts as resolved after {length} without a new firing ({setting})"))
+        }
+        None if fires && view.never_resolves && !choice.routes.is_empty() => {
+            Some(format!("Azure never says so, people end it ({setting} is 0s)"))
+        }
+        None => None,
+    };
     let tickets = choice.routes.iter().flat_map(|route| {
         route.targets.iter().map(|target| planned(policy, route, target, tenant, &view, transition))
     });
@@ -169,11 +176,7 @@ fn planned(
         target: target.to_owned(),
         rule: route.name.clone(),
         correlation_key: group.correlation_key(target),
-        when_resolved: match route.when_resolved {
-            WhenResolved::Resolve => "it is resolved",
-            WhenResolved::Note => "a note says so, and people end it",
-            WhenResolved::Leave => "nothing is written, and people end it",
-        },
+        when_resolved: when_resolved(route, view, transition),
         waits,
         impact: weight.impact,
         urgency: weight.urgency,
@@ -182,6 +185,25 @@ fn planned(
         note,
         fields,
         failures,
+    }
+}
+
+fn when_resolved(route: &Route, view: &AlertView, transition: Transition) -> Option<String> {
+    let action = match route.when_resolved {
+        WhenResolved::Resolve => "it is resolved",
+        WhenResolved::Note => "a note says so, and people end it",
+        WhenResolved::Leave => "nothing is written, and people end it",
+    };
+    match (transition, route.already_resolved) {
+        (Transition::Resolve, AlreadyResolved::Skip) => {
+            Some(format!("{action}, if there is one; none is made otherwise (already_resolved)"))
+        }
+        (Transition::Resolve, AlreadyResolved::Record) => Some(format!(
+            "{action}, if there is one; one is made for the record otherwise (already_resolved)"
+        )),
+        (Transition::Open | Transition::Update | Transition::Reopen, _) => {
+            (!view.never_resolves || route.expires_after(view).is_some()).then(|| action.to_owned())
+        }
     }
 }
 
@@ -256,7 +278,9 @@ fn told(explanation: &Explanation) -> String {
         if let Some(waits) = &ticket.waits {
             line("waits", waits);
         }
-        line("in the end", ticket.when_resolved);
+        if let Some(when_resolved) = &ticket.when_resolved {
+            line("in the end", when_resolved);
+        }
         line("impact", &ticket.impact.to_string());
         line("urgency", &ticket.urgency.to_string());
         line("summary", &ticket.summary);

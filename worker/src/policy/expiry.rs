@@ -76,7 +76,9 @@ impl Route {
         alert.is_test && self.portal_test.action == TestAction::Answer
     }
 
-    fn expires_after(&self, alert: &AlertView) -> Option<Duration> {
+    /// After how long an alert counts as resolved by this route, if ever.
+    #[must_use]
+    pub fn expires_after(&self, alert: &AlertView) -> Option<Duration> {
         let after = if alert.is_test {
             self.portal_test.resolve_after
         } else {
