@@ -32,6 +32,9 @@ use crate::reconcile::timing::Pace;
 /// The rules as they are now: they change while the worker runs.
 pub type Policies = tokio::sync::watch::Receiver<std::sync::Arc<Policy>>;
 
+/// The longest time that a route may set.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// Section `[route]`, as written: which target gets the alerts, and as what.
 #[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -187,7 +190,7 @@ impl Route {
     /// When a setting cannot be used; the message names its key.
     pub fn new(name: &str, raw: RouteSettings) -> Result<Self, SettingsError> {
         raw.severity.check()?;
-        expiry::check(&raw.auto_resolve, &raw.portal_test)?;
+        raw.check_durations()?;
         if raw.correlation_key.trim().is_empty() {
             return Err(SettingsError::Invalid(
                 "route.correlation_key is empty: all alerts would share one ticket; use \"{{ alert.series }}\"".to_owned(),
@@ -247,6 +250,25 @@ impl Route {
 }
 
 impl RouteSettings {
+    /// More than ten years is taken for a slip, and would not fit into every instant.
+    fn check_durations(&self) -> Result<(), SettingsError> {
+        let all = [
+            ("reopen_window", self.reopen_window),
+            ("open_after", self.open_after),
+            ("resolve_after", self.resolve_after),
+            ("storm.interval", self.storm.interval),
+            ("storm.note_every", self.storm.note_every),
+            ("flapping.window", self.flapping.window),
+            ("flapping.note_every", self.flapping.note_every),
+            ("auto_resolve.after", self.auto_resolve.after),
+            ("portal_test.resolve_after", self.portal_test.resolve_after),
+        ];
+        match all.into_iter().find(|(_, duration)| *duration > LONGEST) {
+            None => Ok(()),
+            Some((key, _)) => Err(SettingsError::Invalid(format!("route.{key} is more than ten years"))),
+        }
+    }
+
     /// Every template with the key it stands under.
     fn templates(&self) -> Vec<(Template, &str)> {
         let mut all = vec![

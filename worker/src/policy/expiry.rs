@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shared::settings::SettingsError;
 
 use super::Route;
 use super::view::AlertView;
 
 /// Why a test notification has no ticket.
 pub const ANSWERED: &str = "it is a test notification of the portal, and portal_test.action is \"answer\"";
-/// Longer is never, and instants have an end.
-const MAX_AFTER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Section `[route.auto_resolve]`: when an alert counts as resolved though nothing said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
@@ -51,7 +48,7 @@ pub struct PortalTest {
 pub enum TestAction {
     /// A ticket, marked as a test.
     Ticket,
-    /// None: that it was accepted is all.
+    /// None; the ledger says why.
     Answer,
 }
 
@@ -88,19 +85,6 @@ impl Route {
             }
         };
         (!after.is_zero()).then_some(after)
-    }
-}
-
-pub(super) fn check(auto_resolve: &AutoResolve, portal_test: &PortalTest) -> Result<(), SettingsError> {
-    let all = [
-        ("route.auto_resolve.after", auto_resolve.after),
-        ("route.portal_test.resolve_after", portal_test.resolve_after),
-    ];
-    match all.into_iter().find(|(_, after)| *after > MAX_AFTER) {
-        None => Ok(()),
-        Some((key, _)) => {
-            Err(SettingsError::Invalid(format!("{key} is more than ten years: use \"0s\" for never")))
-        }
     }
 }
 
