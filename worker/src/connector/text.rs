@@ -8,19 +8,34 @@ const ELLIPSIS: char = '…';
 /// The text as one line of at most `max_chars` characters.
 pub(super) fn line(text: &str, max_chars: usize) -> String {
     let words: Vec<&str> =
-        text.split(|c: char| c.is_control() || c == ' ').filter(|w| !w.is_empty()).collect();
-    truncate(&words.join(" "), max_chars)
+        text.split(|c: char| c.is_control() || c == ' ' || breaks(c)).filter(|w| !w.is_empty()).collect();
+    let line: String = words.join(" ").chars().filter(|c| !reorders(*c)).collect();
+    truncate(&line, max_chars)
 }
 
 /// The text with its line breaks and tabs but no other control characters, at most `max_chars` characters.
 pub(super) fn block(text: &str, max_chars: usize) -> String {
-    let kept: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    let lines = text.chars().map(|c| if breaks(c) { '\n' } else { c });
+    let kept: String =
+        lines.filter(|c| (!c.is_control() || matches!(c, '\n' | '\t')) && !reorders(*c)).collect();
     truncate(&kept, max_chars)
 }
 
 /// What stands on a work item that was made beside another one.
 pub(super) fn duplicate_of(original: &WorkItem) -> String {
     format!("Duplicate of {}: both were made for the same Azure Monitor alert.", original.number)
+}
+
+/// Whether it begins a line or a paragraph without being a control character.
+fn breaks(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Whether it has what follows shown in another order: a text could look like what it is not.
+///
+/// <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn truncate(text: &str, max_chars: usize) -> String {
@@ -41,6 +56,12 @@ mod tests {
     fn a_line_has_no_breaks_and_a_block_keeps_them() {
         assert_eq!(line("CPU\r\n high\u{7}\t now", 50), "CPU high now");
         assert_eq!(block("CPU\r\n\thigh\u{1b}[31m", 50), "CPU\n\thigh[31m");
+    }
+
+    #[test]
+    fn nothing_is_shown_in_another_order_than_it_is_written() {
+        assert_eq!(line("a\u{202e}b\u{2066}c\u{2028}d", 50), "abc d");
+        assert_eq!(block("a\u{202e}b\u{2066}c\u{2028}d", 50), "abc\nd");
     }
 
     #[test]

@@ -44,6 +44,13 @@ fn a_metric_alert_reads_as_a_person_would_tell_it() {
 }
 
 #[test]
+fn a_title_is_one_line_whatever_the_rule_is_called() {
+    let essentials =
+        json!({"alertId": "/a", "monitorCondition": "Fired", "alertRule": "one\n- two\u{2028}three"});
+    assert_eq!(view(essentials, Value::Null).title, "one - two three");
+}
+
+#[test]
 fn an_alert_of_almost_nothing_still_has_a_title_and_a_text() {
     let view = view(json!({"alertId": "/alerts/1", "monitorCondition": "Fired"}), Value::Null);
     assert_eq!(view.title, "Azure Monitor alert");

@@ -16,7 +16,12 @@ pub(super) fn title(view: &AlertView, kind: Kind) -> String {
         if says_it_all && !headline.is_empty() { headline } else { joined(&subject(view), ": ", &headline) };
     let test = if view.is_test { "[Test] " } else { "" };
     let severity = if view.severity.is_empty() { String::new() } else { format!("[{}] ", view.severity) };
-    format!("{test}{severity}{named}")
+    let title = format!("{test}{severity}{named}");
+    // In a list of alerts, a line break would make two of one.
+    title
+        .chars()
+        .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
+        .collect()
 }
 
 pub(super) fn plain(view: &AlertView, kind: Kind) -> String {
