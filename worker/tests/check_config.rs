@@ -53,6 +53,21 @@ fn a_misspelt_variable_is_an_error_and_named_with_its_rule_and_key() {
 }
 
 #[test]
+fn no_template_ends_the_process_however_deep_it_is() {
+    let nested = "{% set ns = namespace(x=1) %}{% for i in range(9000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}";
+    let sum = format!("{{{{ 1{} }}}}", "+1".repeat(8_000));
+    for template in [nested, &sum] {
+        let (_, said, complaint) = check_config(&format!("route.open.summary = '{template}'"), "");
+        assert!(
+            said.contains("can be used") || said.contains("error: route: route.open.summary"),
+            "{complaint}"
+        );
+    }
+    let (usable, _, complaint) = check_config(&format!("route.open.summary = '{}'", "x".repeat(20_000)), "");
+    assert!(!usable && complaint.contains("route.open.summary has more than 16384 bytes"), "{complaint}");
+}
+
+#[test]
 fn what_is_odd_is_a_warning_and_the_settings_can_be_used() {
     let (usable, said, complaint) = check_config(
         r#"

@@ -17,6 +17,8 @@ use crate::connector::markup;
 
 /// Instructions that one rendering may take.
 const FUEL: u64 = 200_000;
+/// Bytes of one template: the longer it is, the deeper what is read from it.
+const MAX_TEMPLATE_BYTES: usize = 16 * 1024;
 /// Bytes that one rendering may give.
 const MAX_RENDERED_BYTES: usize = 256 * 1024;
 
@@ -170,6 +172,11 @@ impl Templates {
         let (mut all, mut fields) = (Vec::new(), BTreeMap::<Transition, Vec<String>>::new());
         for (template, text) in settings.templates() {
             let key = template.key();
+            if text.len() > MAX_TEMPLATE_BYTES {
+                return Err(SettingsError::Invalid(format!(
+                    "{key} has more than {MAX_TEMPLATE_BYTES} bytes: shorten it"
+                )));
+            }
             if let Err(error) = environment.add_template_owned(key.clone(), text.to_owned()) {
                 return Err(SettingsError::Invalid(format!("{key} is not a template: {}", told(&error))));
             }
