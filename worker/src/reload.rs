@@ -92,6 +92,11 @@ impl Reloader {
     }
 
     fn read(&self) -> Result<Policy, String> {
+        // Reading a pipe would wait for somebody who writes into it.
+        let is_regular = |file: &PathBuf| std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+        if let Some(file) = self.file.as_ref().filter(|file| !is_regular(file)) {
+            return Err(format!("{} is not a regular file", file.display()));
+        }
         let policy = config::load(self.file.as_deref()).map_err(|error| told(&error))?.policy;
         // The rules before have texts that work, so nothing is lost by staying with them.
         if let Some(broken) = tried(&policy).into_iter().find(|finding| finding.verdict == Verdict::Error) {
@@ -104,13 +109,16 @@ impl Reloader {
     }
 
     async fn content(&self) -> Option<Vec<u8>> {
-        tokio::fs::read(self.file.as_ref()?).await.ok()
+        let file = self.file.as_ref()?;
+        let is_regular = tokio::fs::metadata(file).await.is_ok_and(|metadata| metadata.is_file());
+        if is_regular { tokio::fs::read(file).await.ok() } else { None }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::path::Path;
 
     use prometheus_client::registry::Registry;
 
@@ -120,15 +128,31 @@ mod tests {
     fn read(line: &str) -> Result<Policy, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "{line}\n{NEEDED}").unwrap();
-        let config = config::load(Some(file.path())).unwrap();
-        let reloader = Reloader {
-            file: Some(file.path().to_owned()),
+        reloader(file.path()).read()
+    }
+
+    fn reloader(file: &Path) -> Reloader {
+        let config = config::load(Some(file)).unwrap();
+        Reloader {
+            file: Some(file.to_owned()),
             policy: watch::Sender::new(Arc::new(config.policy)),
             targets: config.targets.into_keys().collect(),
             metrics: IntakeMetrics::register(&mut Registry::default()),
             shutdown: CancellationToken::new(),
-        };
-        reloader.read()
+        }
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_the_file_is_refused_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("worker.toml");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .unwrap();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "{NEEDED}").unwrap();
+        let mut reloader = reloader(file.path());
+        reloader.file = Some(pipe);
+        assert!(reloader.read().unwrap_err().ends_with("is not a regular file"));
     }
 
     #[test]
