@@ -32,8 +32,8 @@ use crate::reconcile::timing::Pace;
 /// The rules as they are now: they change while the worker runs.
 pub type Policies = tokio::sync::watch::Receiver<std::sync::Arc<Policy>>;
 
-/// The longest time that a route may set.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// The longest time that a setting may be, ten years: instants so far off can still be told, by every clock that is asked.
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Section `[route]`, as written: which target gets the alerts, and as what.
 #[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
@@ -250,7 +250,7 @@ impl Route {
 }
 
 impl RouteSettings {
-    /// More than ten years is taken for a slip, and would not fit into every instant.
+    /// Checks the times of a rule as well as those of the default.
     fn check_durations(&self) -> Result<(), SettingsError> {
         let all = [
             ("reopen_window", self.reopen_window),

@@ -8,11 +8,10 @@ use jiff::fmt::friendly::SpanPrinter;
 use shared::settings::SettingsError;
 
 use super::{RawConfig, RawTarget};
+use crate::policy::LONGEST;
 
 /// Deadlines meet no less; it is also what Postgres counts in, and there 0 means none.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// Ten years: instants so far off can still be told, by every clock that is asked.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Whoever waits for company is waited for.
 const LONGEST_LINGER: Duration = Duration::from_secs(60);
 /// One connection listens for due tickets, so there must be another. A pool has room for all of them from the start.

@@ -60,15 +60,16 @@ impl Progress<'_> {
     }
 
     fn ticket(&self) -> TicketView {
+        let storm = self.claim.storm.as_ref();
         TicketView {
             number: self.claim.item.as_ref().map(|item| item.number.clone()).unwrap_or_default(),
             follows: self.claim.source.follows.clone().unwrap_or_default(),
             route: self.route.name.clone(),
-            alerts: self.claim.storm.as_ref().map_or(self.claim.source.alerts, |storm| storm.alerts),
+            alerts: storm.map_or(self.claim.source.alerts, |storm| storm.alerts),
             auto_resolved: self.claim.source.auto_resolved,
-            firing: self.claim.storm.as_ref().map_or(0, |storm| storm.firing),
-            storm_since: self.claim.storm.as_ref().map(|storm| storm.since.to_string()).unwrap_or_default(),
-            newest: self.claim.storm.as_ref().map(|storm| storm.newest.clone()).unwrap_or_default(),
+            firing: storm.map_or(0, |storm| storm.firing),
+            storm_since: storm.map(|storm| storm.since.to_string()).unwrap_or_default(),
+            newest: storm.map(|storm| storm.newest.clone()).unwrap_or_default(),
             flapping_since: self.claim.flapping_since.map(|since| since.to_string()).unwrap_or_default(),
         }
     }
