@@ -9,11 +9,14 @@ use shared::settings::{SettingsError, list};
 
 mod facts;
 mod glob;
+mod needs;
+mod sieve;
 
 use facts::{Fact, Field, Part};
 use glob::Glob;
 
 pub use facts::Facts;
+pub use sieve::Sieve;
 
 /// Before a pattern that is a regular expression. Every other pattern is a glob.
 const REGEX: &str = "regex:";
@@ -144,6 +147,11 @@ impl Matcher {
         self.conditions.iter().all(|condition| condition.holds(alert.at(&condition.part)))
     }
 
+    /// The parts in which some text has to occur, with these texts.
+    fn needs(&self) -> impl Iterator<Item = (&Part, Vec<String>)> {
+        self.conditions.iter().filter_map(|condition| Some((&condition.part, condition.needs()?)))
+    }
+
     /// Whether it may be for alerts of this kind, as far as the kind tells.
     pub(super) fn may_fit(&self, kind: &str) -> bool {
         let about_kind =
@@ -184,6 +192,12 @@ impl Condition {
     fn holds(&self, has: &[Fact<'_>]) -> bool {
         has.iter().any(|fact| self.patterns.iter().any(|pattern| pattern.fits(fact)))
     }
+
+    /// Folded texts of which one has to occur; `None` if it may hold without.
+    fn needs(&self) -> Option<Vec<String>> {
+        let of_each: Option<Vec<_>> = self.patterns.iter().map(Pattern::needs).collect();
+        of_each.map(|texts| texts.concat())
+    }
 }
 
 impl Pattern {
@@ -206,6 +220,13 @@ impl Pattern {
         match &self.form {
             Form::Glob(glob) => glob.fits(&fact.folded),
             Form::Regex(regex) => regex.is_match(&fact.text),
+        }
+    }
+
+    fn needs(&self) -> Option<Vec<String>> {
+        match &self.form {
+            Form::Glob(glob) => glob.needs().map(|text| vec![text.to_owned()]),
+            Form::Regex(regex) => needs::of_regex(regex.as_str()),
         }
     }
 }

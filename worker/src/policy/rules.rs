@@ -12,14 +12,14 @@ use shared::alert::Severity;
 use shared::settings::{self, SettingsError};
 
 use super::expiry::ANSWERED;
-use super::matching::{Facts, MatchSettings, Matcher, Mismatch};
+use super::matching::{Facts, MatchSettings, Matcher, Mismatch, Sieve};
 use super::view::AlertView;
 use super::windows::{Hold, WindowSettings, Windows};
 use super::{AlreadyResolved, Route, RouteSettings};
 
 /// How the default route is known.
 pub const DEFAULT: &str = "route";
-/// More rules than anybody reads; each alert is held against them all.
+/// More rules than anybody reads.
 const MAX_RULES: usize = 5_000;
 const MAX_NAME_CHARS: usize = 100;
 
@@ -47,6 +47,7 @@ pub struct RuleSettings {
 #[derive(Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
+    sieve: Sieve,
     default: Arc<Route>,
     /// Every change of a ticket asks for its route.
     by_name: HashMap<String, Arc<Route>>,
@@ -136,8 +137,12 @@ impl Policy {
         }
         let default = Arc::new(Route::new(DEFAULT, default)?);
         let windows = Windows::new(windows)?;
+        let sieve = Sieve::new(ready.iter().map(|rule| &rule.matcher)).map_err(|error| {
+            SettingsError::Invalid(format!("[[routes]] have more patterns than can be searched for: {error}"))
+        })?;
         let mut policy = Self {
             rules: ready,
+            sieve,
             default,
             by_name: HashMap::new(),
             targets: BTreeSet::new(),
@@ -165,7 +170,8 @@ impl Policy {
     /// By conditions and severity alone.
     fn take(&self, alert: &AlertView) -> Choice {
         let (facts, mut choice) = (Facts::of(alert), Choice { routes: Vec::new(), dropped: None });
-        for rule in self.rules.iter().filter(|rule| rule.matcher.fits(&facts)) {
+        let candidates = self.sieve.candidates(&facts).filter_map(|rule| self.rules.get(rule));
+        for rule in candidates.filter(|rule| rule.matcher.fits(&facts)) {
             match &rule.outcome {
                 Outcome::Tickets(route) => choice.add(route, alert),
                 Outcome::Drop(reason) => {

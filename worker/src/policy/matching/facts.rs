@@ -12,7 +12,7 @@ use crate::kind::Kind;
 use crate::policy::view::AlertView;
 
 /// The part of an alert that a condition looks at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Part {
     Field(Field),
     Custom(String),
@@ -20,7 +20,7 @@ pub(super) enum Part {
 }
 
 /// What every alert has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Field {
     Severity,
     Kind,

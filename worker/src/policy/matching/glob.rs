@@ -29,6 +29,12 @@ impl Glob {
         Self { parts: pattern.split('*').map(part).collect() }
     }
 
+    /// The longest text that occurs in all that it fits.
+    pub(super) fn needs(&self) -> Option<&str> {
+        let texts = self.parts.iter().flat_map(|part| part.text.split('?'));
+        texts.max_by_key(|text| text.len()).filter(|text| !text.is_empty())
+    }
+
     /// Whether it fits a folded text.
     pub(super) fn fits(&self, folded: &str) -> bool {
         let (first, between, last) = match self.parts.as_slice() {
