@@ -89,7 +89,7 @@ impl Application {
         let reloader = Reloader {
             file,
             policy,
-            targets: config.targets.keys().cloned().collect(),
+            targets: config.targets.clone(),
             metrics: intake_metrics.clone(),
             shutdown: shutdown.clone(),
         };

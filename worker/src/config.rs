@@ -21,6 +21,7 @@ use crate::policy::windows::WindowSettings;
 use crate::sync::binding::{CiSettings, Strategies};
 use crate::sync::pace::LookAgainSettings;
 
+pub(crate) mod fields;
 mod limits;
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -311,6 +312,7 @@ impl TryFrom<RawConfig> for Config {
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             )));
         }
+        fields::check(&policy, &targets)?;
         Ok(Self {
             log: raw.log,
             admin: raw.admin,

@@ -73,6 +73,9 @@ pub trait Connector: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Why a further field of this name would be refused on this occasion, whatever its value. Nothing is called.
+    fn refuses(&self, occasion: Occasion, field: &str) -> Option<String>;
+
     /// Whether work items say with which resolution code they were ended.
     fn gives_resolutions(&self) -> bool;
 
@@ -150,6 +153,15 @@ pub struct Change {
     pub ci: Option<String>,
     /// Further fields by the product's own names.
     pub fields: BTreeMap<String, String>,
+}
+
+/// When further fields are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    Create,
+    Note,
+    Resolve,
+    Reopen,
 }
 
 /// Something an alert names that a configuration item may be known by.
@@ -256,24 +268,14 @@ impl FromIterator<(String, String)> for CiHits {
 /// What the settings would have written on tickets, whatever the alert.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Presets {
-    /// Names of further fields of new work items.
-    pub created: BTreeSet<String>,
-    /// Names of further fields of changes.
-    pub changed: BTreeSet<String>,
+    /// Names of further fields.
+    pub fields: BTreeSet<String>,
     /// The product's id of the configuration item of tickets for which none is found.
     pub ci: Option<String>,
     /// The ways in which configuration items are looked for.
     pub ways: Vec<CiWay>,
     /// Resolution codes by which routes judge.
     pub wont_fix: BTreeSet<String>,
-}
-
-impl Presets {
-    /// The names of all further fields.
-    #[must_use]
-    pub fn fields(&self) -> BTreeSet<String> {
-        self.created.union(&self.changed).cloned().collect()
-    }
 }
 
 /// One thing that a self-test tried, and what came of it.

@@ -3,7 +3,7 @@
 //! Only the rules are taken: whatever else is new in the file waits for a restart. A file that cannot be used is refused,
 //! and so is one with a template that fails on every alert; the rules stay as they are.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::config;
+use crate::config::{self, Target};
 use crate::metrics::{IntakeMetrics, Reload};
 use crate::policy::rules::Policy;
 use crate::policy::trial::{self, Finding, Verdict};
@@ -26,8 +26,8 @@ pub struct Reloader {
     /// The file with the settings; without one there is only the environment, which does not change.
     pub file: Option<PathBuf>,
     pub policy: watch::Sender<Arc<Policy>>,
-    /// The targets that this worker has; rules cannot bring new ones.
-    pub targets: BTreeSet<String>,
+    /// The targets that this worker has; rules cannot bring new ones, nor change them.
+    pub targets: BTreeMap<String, Target>,
     pub metrics: IntakeMetrics,
     pub shutdown: CancellationToken,
 }
@@ -102,10 +102,12 @@ impl Reloader {
         if let Some(broken) = tried(&policy).into_iter().find(|finding| finding.verdict == Verdict::Error) {
             return Err(broken.to_string());
         }
-        match policy.targets().iter().find(|target| !self.targets.contains(*target)) {
-            None => Ok(policy),
-            Some(new) => Err(format!("a rule names the target {new}, which is new: restart the worker")),
+        if let Some(new) = policy.targets().iter().find(|target| !self.targets.contains_key(*target)) {
+            return Err(format!("a rule names the target {new}, which is new: restart the worker"));
         }
+        // The file may describe targets anew, which waits for a restart.
+        config::fields::check(&policy, &self.targets).map_err(|error| told(&error))?;
+        Ok(policy)
     }
 
     async fn content(&self) -> Option<Vec<u8>> {
@@ -136,7 +138,7 @@ mod tests {
         Reloader {
             file: Some(file.to_owned()),
             policy: watch::Sender::new(Arc::new(config.policy)),
-            targets: config.targets.into_keys().collect(),
+            targets: config.targets,
             metrics: IntakeMetrics::register(&mut Registry::default()),
             shutdown: CancellationToken::new(),
         }

@@ -22,8 +22,8 @@ use self::request::{Id, Request};
 use self::template::Values;
 use super::http::{Act, Call, HttpClient, Purpose};
 use super::{
-    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Presets,
-    Verdict, WorkItem, WorkItemState, text,
+    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Occasion,
+    Presets, Verdict, WorkItem, WorkItemState, text,
 };
 
 mod answer;
@@ -256,7 +256,11 @@ impl Connector for HttpApi {
     }
 
     async fn check_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
-        Ok(self.test_presets(presets))
+        Ok(self.missing_ways(presets))
+    }
+
+    fn refuses(&self, occasion: Occasion, field: &str) -> Option<String> {
+        self.refusal(occasion, field)
     }
 
     fn gives_resolutions(&self) -> bool {

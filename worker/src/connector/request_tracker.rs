@@ -18,8 +18,8 @@ use self::settings::Desk;
 use self::visit::Visit;
 use super::http::HttpClient;
 use super::{
-    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Presets,
-    WorkItem, WorkItemState, text,
+    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Occasion,
+    Presets, WorkItem, WorkItemState, text,
 };
 
 mod ci;
@@ -90,6 +90,10 @@ impl Connector for RequestTracker {
 
     async fn check_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
         self.test_presets(presets).await
+    }
+
+    fn refuses(&self, _occasion: Occasion, field: &str) -> Option<String> {
+        payload::refuses(&self.desk, field)
     }
 
     fn gives_resolutions(&self) -> bool {

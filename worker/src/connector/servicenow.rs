@@ -18,8 +18,8 @@ use self::record::{Row, WORK_ITEM, WRITTEN};
 use self::settings::Instance;
 use super::http::{Body, Call, HttpClient, Purpose};
 use super::{
-    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Presets,
-    WorkItem, WorkItemState, text,
+    CallSettings, Change, CiCandidate, CiHits, CiWay, Connector, ConnectorError, Draft, Finding, Occasion,
+    Presets, WorkItem, WorkItemState, text,
 };
 
 mod ci;
@@ -120,6 +120,10 @@ impl Connector for ServiceNow {
 
     async fn check_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
         self.test_presets(presets).await
+    }
+
+    fn refuses(&self, _occasion: Occasion, field: &str) -> Option<String> {
+        payload::refuses(field)
     }
 
     fn gives_resolutions(&self) -> bool {

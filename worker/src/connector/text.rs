@@ -26,6 +26,11 @@ pub(super) fn duplicate_of(original: &WorkItem) -> String {
     format!("Duplicate of {}: both were made for the same Azure Monitor alert.", original.number)
 }
 
+/// Why a route may not set a field that tickets are found again by or moved with.
+pub(super) fn reserved(field: &str) -> String {
+    format!("the route sets field `{field}`, which the connector sets itself: remove it from the route")
+}
+
 /// Whether it begins a line or a paragraph without being a control character.
 fn breaks(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}')

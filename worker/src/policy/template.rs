@@ -120,7 +120,7 @@ pub(super) struct Failure {
 }
 
 impl Template {
-    pub(super) fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         match self {
             Self::CorrelationKey => "route.correlation_key".to_owned(),
             Self::Summary => "route.open.summary".to_owned(),
@@ -220,13 +220,11 @@ impl Templates {
         (fields, failures)
     }
 
-    /// The names of the extra fields of new tickets, and of changes.
-    #[must_use]
-    pub fn field_names(&self) -> (BTreeSet<String>, BTreeSet<String>) {
-        let of = |transitions: &[Transition]| {
-            transitions.iter().filter_map(|one| self.fields.get(one)).flatten().cloned().collect()
-        };
-        (of(&[Transition::Open]), of(&[Transition::Update, Transition::Resolve, Transition::Reopen]))
+    /// The names of the extra fields of each transition.
+    pub fn field_names(&self) -> impl Iterator<Item = (Transition, &str)> {
+        self.fields
+            .iter()
+            .flat_map(|(transition, names)| names.iter().map(|name| (*transition, name.as_str())))
     }
 
     /// Every template, each once.

@@ -12,9 +12,7 @@ pub fn presets(name: &str, target: &Target, policy: &Policy) -> Presets {
     let mut presets =
         Presets { ci: target.ci.default.clone(), ways: target.ci.ways.clone(), ..Presets::default() };
     for route in policy.routes().filter(|route| route.targets.iter().any(|one| one == name)) {
-        let (created, changed) = route.templates.field_names();
-        presets.created.extend(created);
-        presets.changed.extend(changed);
+        presets.fields.extend(route.templates.field_names().map(|(_, name)| name.to_owned()));
         presets.wont_fix.extend(route.wont_fix.codes().map(str::to_owned));
     }
     presets

@@ -147,25 +147,15 @@ async fn custom_fields_and_a_default_item_that_are_not_there_are_found_without_a
     let desk = RequestTrackerDesk::open().await;
     let asset = desk.seed_ci("web-07", "").await.unwrap();
     let presets = |fields: &[&str], ci: &str| Presets {
-        created: fields.iter().map(|field| (*field).to_owned()).collect(),
+        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
         ci: Some(ci.to_owned()),
         ..Presets::default()
     };
     let right = desk.connector.check_presets(&presets(&["Subject", "CF.Severity"], &asset)).await.unwrap();
-    assert_eq!((right.len(), limits(right)), (3, Vec::new()));
+    assert_eq!((right.len(), limits(right)), (2, Vec::new()));
     let wrong = desk.connector.check_presets(&presets(&["CF.Severety"], "99")).await.unwrap();
     assert_eq!(limits(wrong), ["custom fields of the route", "default configuration item"]);
     assert!(desk.held().await.is_empty());
-}
-
-#[tokio::test]
-async fn a_field_that_the_connector_sets_itself_is_found_before_the_first_ticket() {
-    let desk = RequestTrackerDesk::open().await;
-    for field in ["Status", "CF.Azure Alert Id"] {
-        let presets = Presets { created: [field.to_owned()].into(), ..Presets::default() };
-        let reasons = unusable(&desk.connector.check_presets(&presets).await.unwrap()).unwrap();
-        assert!(reasons.contains(&format!("`{field}`")), "{reasons}");
-    }
 }
 
 #[tokio::test]

@@ -159,21 +159,11 @@ async fn resolution_codes_that_the_instance_does_not_have_or_show_are_found_and_
 }
 
 #[tokio::test]
-async fn a_column_that_the_connector_sets_itself_is_found_before_the_first_ticket() {
-    let desk = Desk::open().await;
-    for column in ["state", "sys_domain"] {
-        let presets = Presets { created: BTreeSet::from([column.to_owned()]), ..Presets::default() };
-        let words = unusable(&desk.connector.check_presets(&presets).await.unwrap()).unwrap();
-        assert!(words.contains(&format!("`{column}`")), "{words}");
-    }
-}
-
-#[tokio::test]
 async fn columns_and_a_default_item_that_are_not_there_are_found_without_a_write() {
     let desk = Desk::open().await;
     let ci = desk.seed(CiSeed { name: "web-07".to_owned(), ..CiSeed::default() });
     let presets = |field: &str, ci: &str| Presets {
-        created: BTreeSet::from([field.to_owned(), "work_notes".to_owned()]),
+        fields: BTreeSet::from([field.to_owned(), "work_notes".to_owned()]),
         ci: Some(ci.to_owned()),
         ..Presets::default()
     };

@@ -2,22 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Change, ConnectorError, Draft, Finding, Presets, Verdict};
+use super::super::{Change, ConnectorError, Draft, Finding, Occasion, Presets, Verdict};
 use super::HttpApi;
 use super::request::{Id, Request};
 
-/// Whether a field has a place.
-type Outcome = Result<(), ConnectorError>;
-
 impl HttpApi {
-    /// Whether each field has a place, and each way in which configuration items are looked for is described.
-    pub(super) fn test_presets(&self, presets: &Presets) -> Vec<Finding> {
-        let fields = presets.fields().into_iter().map(|field| Finding {
-            verdict: self.verdict(presets, &field),
-            subject: format!("field {field:?} of the route"),
-        });
-        let unknown = presets.ways.iter().filter(|way| self.interface.look_up(**way).is_none());
-        let unknown = unknown.map(|way| Finding {
+    /// The ways in which configuration items are looked for and that are not described.
+    pub(super) fn missing_ways(&self, presets: &Presets) -> Vec<Finding> {
+        let missing = presets.ways.iter().filter(|way| self.interface.look_up(**way).is_none());
+        let finding = missing.map(|way| Finding {
             subject: format!("strategy {:?}", way.name()),
             verdict: Verdict::Limited(format!(
                 "there is no section connector.http_api.ci.{}: describe it, or take it out of the target's \
@@ -25,32 +18,29 @@ impl HttpApi {
                 way.name()
             )),
         });
-        fields.chain(unknown).collect()
+        finding.collect()
     }
 
-    /// One that new work items refuse parks every ticket.
-    fn verdict(&self, presets: &Presets, field: &str) -> Verdict {
-        let (create, changes) = self.attempts(field);
-        let refusals: Vec<String> = changes
-            .into_iter()
-            .filter(|_| presets.changed.contains(field))
-            .filter_map(|(act, outcome)| Some(format!("{act}: {}", outcome.err()?)))
-            .collect();
-        match create {
-            Err(error) if presets.created.contains(field) => {
-                Verdict::Unusable(format!("no ticket would be made, for create: {error}"))
-            }
-            Ok(()) | Err(_) if refusals.is_empty() => Verdict::Fine,
-            Ok(()) | Err(_) => Verdict::Limited(format!(
-                "it parks a ticket where the route sets it in {}",
-                refusals.join("; ")
-            )),
+    /// Why a field of the route has no place in the requests of an occasion.
+    pub(super) fn refusal(&self, occasion: Occasion, field: &str) -> Option<String> {
+        let fields = BTreeMap::from([(field.to_owned(), "x".to_owned())]);
+        let interface = &self.interface;
+        let outcome = match occasion {
+            Occasion::Create => self.try_creation(fields),
+            Occasion::Note => self.try_change(&interface.note, &fields),
+            Occasion::Resolve => self.try_change(&interface.resolve, &fields),
+            // What is never reopened needs no place.
+            Occasion::Reopen if interface.reopen.is_empty() => Ok(()),
+            Occasion::Reopen => self.try_change(&interface.reopen, &fields),
+        };
+        match outcome {
+            Err(ConnectorError::Rejected(reason)) => Some(reason),
+            Ok(()) => None,
+            Err(other) => Some(other.to_string()),
         }
     }
 
-    /// What each act makes of the field.
-    fn attempts(&self, field: &str) -> (Outcome, Vec<(&'static str, Outcome)>) {
-        let fields = BTreeMap::from([(field.to_owned(), "x".to_owned())]);
+    fn try_creation(&self, fields: BTreeMap<String, String>) -> Result<(), ConnectorError> {
         let draft = Draft {
             correlation_id: "self-test".to_owned(),
             summary: "x".to_owned(),
@@ -59,24 +49,18 @@ impl HttpApi {
             impact: 1,
             urgency: 1,
             ci: None,
-            fields: fields.clone(),
+            fields,
         };
+        self.creation(&draft).map(drop)
+    }
+
+    fn try_change(
+        &self,
+        requests: &[Request],
+        fields: &BTreeMap<String, String>,
+    ) -> Result<(), ConnectorError> {
         let change = Change { note: "x".to_owned(), ..Change::default() };
-        let changed = |requests: &[Request]| {
-            let values = self.changed(&Id::parse("1")?, &change);
-            self.calls(requests, &values, &fields).map(drop)
-        };
-        let interface = &self.interface;
-        let create = self.creation(&draft).map(drop);
-        let mut changes = Vec::new();
-        for (act, requests) in
-            [("note", &interface.note), ("resolve", &interface.resolve), ("reopen", &interface.reopen)]
-        {
-            // A product that cannot reopen has no requests for it.
-            if !requests.is_empty() {
-                changes.push((act, changed(requests)));
-            }
-        }
-        (create, changes)
+        let values = self.changed(&Id::parse("1")?, &change);
+        self.calls(requests, &values, fields).map(drop)
     }
 }

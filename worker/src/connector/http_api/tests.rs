@@ -184,24 +184,13 @@ async fn a_value_that_would_lead_elsewhere_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn fields_without_a_place_are_found_before_the_first_ticket() {
+async fn fields_without_a_place_and_ways_without_a_description_are_found_before_the_first_ticket() {
     let (server, connector) = product().await;
-    let presets = |field: &str| Presets {
-        created: [field.to_owned()].into(),
-        changed: [field.to_owned()].into(),
-        ..Presets::default()
-    };
-    let verdict = async |field: &str| {
-        let mut findings = connector.check_presets(&presets(field)).await.unwrap();
-        findings.pop().unwrap().verdict
-    };
-    let Verdict::Limited(what) = verdict("team").await else { panic!("a note has no place for it") };
-    assert!(what.contains("note: ") && !what.contains("create: "), "{what}");
-    let Verdict::Unusable(what) = verdict("key").await else { panic!("the request sets it itself") };
-    assert!(what.contains("create: "), "{what}");
-    let of_changes = Presets { created: [].into(), ..presets("key") };
-    let findings = connector.check_presets(&of_changes).await.unwrap();
-    assert!(!matches!(findings[0].verdict, Verdict::Unusable(_)), "no new one would have it: {findings:?}");
+    let refused = |occasion| connector.refuses(occasion, "team").unwrap_or_default();
+    assert!(refused(Occasion::Note).contains("no request has a place"), "{}", refused(Occasion::Note));
+    assert_eq!(refused(Occasion::Create), "");
+    let twice = connector.refuses(Occasion::Create, "key").unwrap();
+    assert!(twice.contains("`key`, which the request sets itself"), "{twice}");
     let ways = Presets { ways: vec![CiWay::Tag], ..Presets::default() };
     let findings = connector.check_presets(&ways).await.unwrap();
     assert!(

@@ -51,6 +51,15 @@ pub(super) fn asset(id: &str) -> String {
     format!("asset:{id}")
 }
 
+/// Why no route may set the field of this name.
+pub(super) fn refuses(desk: &Desk, name: &str) -> Option<String> {
+    let is_ours = match name.strip_prefix(CUSTOM) {
+        Some(custom) => custom.eq_ignore_ascii_case(desk.key_field.as_str()),
+        None => RESERVED.contains(&name.to_ascii_lowercase().as_str()),
+    };
+    is_ours.then(|| text::reserved(name))
+}
+
 /// The fields of the route: a name such as `Priority` is the ticket's own, `CF.Team` is a custom field.
 pub(super) fn fields(
     desk: &Desk,
@@ -58,20 +67,13 @@ pub(super) fn fields(
 ) -> Result<Map<String, Value>, ConnectorError> {
     let (mut body, mut custom) = (Map::new(), Map::new());
     for (name, value) in fields {
-        let of_ours = |name: &str| name.eq_ignore_ascii_case(desk.key_field.as_str());
-        match name.strip_prefix(CUSTOM) {
-            Some(name) if !of_ours(name) => {
-                custom.insert(name.to_owned(), text::block(value, TEXT_CHARS).into());
-            }
-            None if !RESERVED.contains(&name.to_ascii_lowercase().as_str()) => {
-                body.insert(name.clone(), text::line(value, SUBJECT_CHARS).into());
-            }
-            Some(_) | None => {
-                return Err(ConnectorError::Rejected(format!(
-                    "the route sets field `{name}`, which the connector sets itself: remove it from the route"
-                )));
-            }
+        if let Some(reason) = refuses(desk, name) {
+            return Err(ConnectorError::Rejected(reason));
         }
+        match name.strip_prefix(CUSTOM) {
+            Some(name) => custom.insert(name.to_owned(), text::block(value, TEXT_CHARS).into()),
+            None => body.insert(name.clone(), text::line(value, SUBJECT_CHARS).into()),
+        };
     }
     if !custom.is_empty() {
         body.insert("CustomFields".to_owned(), Value::Object(custom));

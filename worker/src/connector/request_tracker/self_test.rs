@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::super::{ConnectorError, Finding, Presets, Verdict};
 use super::RequestTracker;
-use super::payload::{self, CUSTOM};
+use super::payload::CUSTOM;
 use super::query::{FieldName, Id};
 use super::record::Queue;
 
@@ -59,13 +59,7 @@ impl RequestTracker {
 
     pub(super) async fn test_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
         let (mut findings, visit) = (Vec::new(), self.visit());
-        let fields = presets.fields();
-        if !fields.is_empty() {
-            let sample = fields.iter().map(|name| (name.clone(), String::new())).collect();
-            let free = payload::fields(&self.desk, &sample);
-            findings.push(Finding::of("fields that a route may set", free, Verdict::Unusable)?);
-        }
-        let custom: Vec<&str> = fields.iter().filter_map(|name| name.strip_prefix(CUSTOM)).collect();
+        let custom: Vec<&str> = presets.fields.iter().filter_map(|name| name.strip_prefix(CUSTOM)).collect();
         if !custom.is_empty() {
             let lacks =
                 |queue: &Queue, name: &str| !FieldName::parse(name).is_some_and(|name| queue.takes(&name));

@@ -78,14 +78,17 @@ fn begun(change: &Change) -> Result<Fields, ConnectorError> {
     Ok(body)
 }
 
+/// Why no route may set this column.
+pub(super) fn refuses(column: &str) -> Option<String> {
+    (RESERVED.contains(&column) || column.starts_with("sys_")).then(|| text::reserved(column))
+}
+
 /// What the route wants in the body. An empty value is kept: it is how a column is cleared.
 fn of_the_route(fields: &BTreeMap<String, String>) -> Result<Fields, ConnectorError> {
     let mut body = Fields::new();
     for (column, value) in fields {
-        if RESERVED.contains(&column.as_str()) || column.starts_with("sys_") {
-            return Err(ConnectorError::Rejected(format!(
-                "the route sets field `{column}`, which the connector sets itself: remove it from the route"
-            )));
+        if let Some(reason) = refuses(column) {
+            return Err(ConnectorError::Rejected(reason));
         }
         let value = if column == "short_description" { summary(value) } else { prose(value) };
         body.insert(column.clone(), Value::String(value));

@@ -4,10 +4,10 @@ use reqwest::Method;
 use uuid::Uuid;
 
 use super::super::http::Purpose;
-use super::super::{Change, ConnectorError, Finding, Presets, Verdict};
+use super::super::{ConnectorError, Finding, Presets, Verdict};
 use super::query::{Identifier, Query, QueryValue, record_url};
 use super::record::{NEEDED, Row};
-use super::{ServiceNow, correlation_id, payload, sys_id};
+use super::{ServiceNow, correlation_id, sys_id};
 
 const CHOICES: Identifier = Identifier::known("sys_choice");
 const ITEMS: Identifier = Identifier::known("cmdb_ci");
@@ -35,12 +35,8 @@ impl ServiceNow {
 
     pub(super) async fn test_presets(&self, presets: &Presets) -> Result<Vec<Finding>, ConnectorError> {
         let (mut findings, table) = (Vec::new(), self.instance.table.as_str());
-        let fields = presets.fields();
-        if !fields.is_empty() {
-            let sample = fields.iter().map(|name| (name.clone(), String::new())).collect();
-            let free = payload::note(&Change { fields: sample, ..Change::default() });
-            findings.push(Finding::of("fields that a route may set", free, Verdict::Unusable)?);
-            let unread = self.unread(fields.iter().map(String::as_str)).await;
+        if !presets.fields.is_empty() {
+            let unread = self.unread(presets.fields.iter().map(String::as_str)).await;
             let unread = unread.and_then(|unread| match &*unread {
                 [] => Ok(()),
                 columns => Err(ConnectorError::Rejected(format!(

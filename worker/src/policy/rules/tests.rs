@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::super::template::Transition;
 use super::*;
 
 fn settings() -> RouteSettings {
@@ -101,7 +102,7 @@ fn a_rule_inherits_every_key_that_it_does_not_give() {
         db.weight(Some(shared::alert::Severity::Sev0)),
         default.weight(Some(shared::alert::Severity::Sev0))
     );
-    assert_eq!(db.templates.field_names().0.into_iter().collect::<Vec<_>>(), ["team"]);
+    assert_eq!(db.templates.field_names().collect::<Vec<_>>(), [(Transition::Open, "team")]);
 }
 
 #[test]
