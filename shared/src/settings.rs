@@ -1,5 +1,6 @@
 //! Settings: embedded defaults, then a TOML file, then the environment; unknown keys are errors.
 
+mod forms;
 mod refusal;
 mod schema;
 
@@ -10,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::DeserializeOwned;
 
+pub use forms::{choice, list};
 pub use schema::{duration, inheriting, schema};
 
 /// Every key can be given as `SECURE_EXPORT__SECTION__KEY`.
@@ -50,6 +52,14 @@ pub fn load<T: DeserializeOwned>(defaults: &str, file: Option<&Path>) -> Result<
     let environment =
         config::Environment::with_prefix(ENVIRONMENT_PREFIX).prefix_separator(SEPARATOR).separator(SEPARATOR);
     load_with(defaults, file, environment)
+}
+
+/// Settings that were read before as they stand, now as `T`.
+///
+/// # Errors
+/// As for [`load`].
+pub fn reread<T: DeserializeOwned>(settings: serde_json::Value) -> Result<T, SettingsError> {
+    T::deserialize(forms::raw(settings)).map_err(|error| refused(&error))
 }
 
 /// The value of a secret that was given directly or as the path of a file that holds it.
@@ -115,25 +125,6 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 
 fn unusable(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
-}
-
-/// A list of strings; the environment gives it as one string with commas.
-///
-/// # Errors
-/// When the value is neither.
-pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum List {
-        Items(Vec<String>),
-        Text(String),
-    }
-    Ok(match List::deserialize(deserializer)? {
-        List::Items(items) => items,
-        List::Text(text) => {
-            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-        }
-    })
 }
 
 /// The defaults alone, which need not be all that is needed.

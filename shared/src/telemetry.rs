@@ -25,6 +25,7 @@ static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 #[serde(deny_unknown_fields)]
 pub struct LogSettings {
     /// For machines or for people; on standard error.
+    #[serde(deserialize_with = "crate::settings::choice")]
     pub format: LogFormat,
     /// Which events are written, in the syntax of tracing's `EnvFilter`: `info,lapin=warn`.
     pub filter: String,

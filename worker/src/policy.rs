@@ -43,6 +43,7 @@ pub struct RouteSettings {
     #[serde(default, deserialize_with = "shared::settings::list")]
     pub target: Vec<String>,
     /// Alerts that are less severe get no ticket by it. Those without a severity do.
+    #[serde(deserialize_with = "shared::settings::choice")]
     pub minimum_severity: Severity,
     /// Template; alerts for which it gives the same text share a ticket.
     pub correlation_key: String,
@@ -55,6 +56,7 @@ pub struct RouteSettings {
     /// A resolution waits so long: an alert that fires again within it leaves its ticket open.
     #[serde(with = "shared::settings::duration")]
     pub resolve_after: Duration,
+    #[serde(deserialize_with = "shared::settings::choice")]
     pub already_resolved: AlreadyResolved,
     pub storm: StormSettings,
     pub flapping: FlappingSettings,
@@ -118,6 +120,7 @@ pub struct ChangeTexts {
 #[serde(deny_unknown_fields)]
 pub struct ResolveSettings {
     /// What becomes of a work item that is open when its alerts are resolved.
+    #[serde(deserialize_with = "shared::settings::choice")]
     pub action: WhenResolved,
     /// Template.
     pub note: String,

@@ -33,7 +33,7 @@ pub struct TrustSettings {
     #[serde(default = "documented_role")]
     role: String,
     /// Whether callers without the role are refused.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::settings::choice")]
     role_check: RoleCheck,
     /// Subscriptions that alerts may be about; empty for all.
     #[serde(default, deserialize_with = "shared::settings::list")]

@@ -29,9 +29,15 @@ pub(super) fn without_values(error: &ConfigError) -> String {
 }
 
 fn placed(message: &str, key: Option<&str>, origin: Option<&str>) -> String {
-    let key = key.map(|key| format!(" for key `{key}`")).unwrap_or_default();
+    let key = key.map(|key| format!(" for key `{}`", dotted(key))).unwrap_or_default();
     let origin = origin.map(|origin| format!(" in {origin}")).unwrap_or_default();
     format!("{message}{key}{origin}")
+}
+
+/// After the number of an item no dot stands, as it comes: `routes[0]match`.
+fn dotted(key: &str) -> String {
+    let dotted = key.replace(']', "].").replace("]..", "].").replace("].[", "][");
+    dotted.strip_suffix('.').map(str::to_owned).unwrap_or(dotted)
 }
 
 /// The first line says where, the last one what; those between quote the file.
@@ -46,7 +52,11 @@ fn without_source(message: &str) -> String {
 
 /// Messages of serde quote what they refuse, and say then what was expected.
 fn without_quotes(message: &str) -> String {
-    for start in ["invalid type: ", "invalid value: ", "unknown variant "] {
+    if let Some(rest) = message.strip_prefix("unknown variant ") {
+        let expected = rest.rsplit_once(", expected ").map(|(_, expected)| format!(", expected {expected}"));
+        return format!("unknown choice{}", expected.unwrap_or_default());
+    }
+    for start in ["invalid type: ", "invalid value: "] {
         if let Some(rest) = message.strip_prefix(start) {
             // The value may hold these words too, so the last ones count.
             return match rest.rsplit_once(", expected ") {
@@ -80,6 +90,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_within_an_item_of_a_list_has_a_dot_before_it() {
+        for (key, told) in
+            [("a[0]b.c", "a[0].b.c"), ("a[0].b[1]", "a[0].b[1]"), ("a[0][1]b", "a[0][1].b"), ("a.b", "a.b")]
+        {
+            assert_eq!(dotted(key), told);
+        }
+    }
+
+    #[test]
     fn messages_keep_what_was_expected_and_lose_what_was_given() {
         for (message, told) in [
             (
@@ -88,7 +107,7 @@ mod tests {
             ),
             ("invalid value: integer `7`, expected 1 to 5", "invalid value: integer, expected 1 to 5"),
             ("invalid value: string \"S3\"", "invalid value: a text"),
-            ("unknown variant `S3`, expected `a` or `b`", "unknown variant a text, expected `a` or `b`"),
+            ("unknown variant `S3`, expected `a` or `b`", "unknown choice, expected `a` or `b`"),
             ("enum A does not have variant constructor S3", "enum A has no variant like a text"),
             ("enum A does not have variant constructor rt", "enum A does not have variant constructor rt"),
             ("missing field `a`", "missing field `a`"),

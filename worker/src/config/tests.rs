@@ -61,6 +61,24 @@ fn what_cannot_be_used_is_named() {
         ("route.severity.Sev1 = { impact = 1, urgency = 1 }", "unknown field `Sev1`"),
         ("route.severity.sev1 = { impact = 0, urgency = 1 }", "route.severity.sev1"),
         ("route.open.summary = \"{{ alert.\"", "route.open.summary"),
+        (
+            "route.already_resolved = 'yes'",
+            "unknown choice, expected `skip` or `record` for key `route.already_resolved`",
+        ),
+        (
+            "route.minimum_severity = 'high'",
+            "expected one of `Sev0`, `Sev1`, `Sev2`, `Sev3`, `Sev4` for key `route.minimum_severity`",
+        ),
+        (
+            "routes = [{ name = 'x', resolve.action = 'no' }]",
+            "routes[0] (x): unknown choice, expected one of `resolve`, `note`, `leave` for key `resolve.action`",
+        ),
+        ("log.format = 'xml'", "unknown choice, expected `json` or `text` for key `log.format`"),
+        (
+            "routes = [{ name = 'x', match = { test = true } }]",
+            "a list of such for key `routes[0].match.test`",
+        ),
+        ("routes = [{ name = 'x', match = { custom.tier = [1] } }]", "key `routes[0].match.custom.tier[0]`"),
         ("amqp.prefix = \"a b\"", "amqp.prefix"),
         ("sync.retry.min = \"1h\"", "sync.retry.min"),
         ("log.filter = \"worker=dbug\"", "log.filter"),
@@ -76,6 +94,16 @@ fn what_cannot_be_used_is_named() {
     for (line, key) in cases {
         let error = refusal(&format!("{line}\n{NEEDED}"));
         assert!(error.contains(key), "{line}: {error}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_default_is_not_told_of_a_rule_that_inherits_it() {
+    for line in
+        ["open.summary = '{{ alert.'", "correlation_key = ''", "storm = { limit = 1, interval = '0s' }"]
+    {
+        let error = refusal(&format!("route.{line}\nroutes = [{{ name = 'x' }}]\n{NEEDED}"));
+        assert!(error.starts_with("route."), "{line}: {error}");
     }
 }
 

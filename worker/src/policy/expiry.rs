@@ -19,6 +19,7 @@ pub struct AutoResolve {
     /// So long after it has fired last; zero: never.
     #[serde(with = "shared::settings::duration")]
     pub after: Duration,
+    #[serde(deserialize_with = "shared::settings::choice")]
     pub alerts: Covered,
 }
 
@@ -37,6 +38,7 @@ pub enum Covered {
 #[serde(deny_unknown_fields)]
 pub struct PortalTest {
     /// What becomes of the samples that the portal's test button sends.
+    #[serde(deserialize_with = "shared::settings::choice")]
     pub action: TestAction,
     /// It counts as resolved so long after it came; zero: never.
     #[serde(with = "shared::settings::duration")]

@@ -10,7 +10,9 @@ use super::view::AlertView;
 #[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeopleSettings {
+    #[serde(deserialize_with = "shared::settings::choice")]
     pub closed: AfterClose,
+    #[serde(deserialize_with = "shared::settings::choice")]
     pub resolved: AfterResolve,
     /// Resolution codes, as the ITSM has them, with which people say that nothing is to be done about the alert.
     #[serde(default, deserialize_with = "shared::settings::list")]

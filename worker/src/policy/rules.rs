@@ -128,6 +128,8 @@ impl Policy {
         }
         let base = serde_json::to_value(&default)
             .map_err(|error| SettingsError::Invalid(format!("route cannot be inherited: {error}")))?;
+        // Before the rules, which inherit its mistakes.
+        let default = Arc::new(Route::new(DEFAULT, default)?);
         let mut ready: Vec<Rule> = Vec::new();
         for (index, rule) in rules.into_iter().enumerate() {
             if let Some(twin) = ready.iter().find(|other| other.name == rule.name) {
@@ -135,7 +137,6 @@ impl Policy {
             }
             ready.push(rule.check(index, &base)?);
         }
-        let default = Arc::new(Route::new(DEFAULT, default)?);
         let windows = Windows::new(windows)?;
         let sieve = Sieve::new(ready.iter().map(|rule| &rule.matcher)).map_err(|error| {
             SettingsError::Invalid(format!("[[routes]] have more patterns than can be searched for: {error}"))
@@ -342,9 +343,8 @@ impl RuleSettings {
             }
             Some(reason) => Outcome::Drop(reason),
             None => {
-                let settings: RouteSettings =
-                    serde_json::from_value(merged(base.clone(), Value::Object(changes)))
-                        .map_err(|error| invalid(&error))?;
+                let settings: RouteSettings = settings::reread(merged(base.clone(), Value::Object(changes)))
+                    .map_err(|error| invalid(&error))?;
                 Outcome::Tickets(Arc::new(Route::new(&name, settings).map_err(|error| invalid(&error))?))
             }
         };

@@ -119,8 +119,11 @@ fn a_rule_that_cannot_be_used_is_named() {
     refuse(json!({"name": "x", "drop": " "}), "drop is empty");
     refuse(json!({"name": "x", "drop": "y", "target": "snow"}), "remove its other keys");
     refuse(json!({"name": "x", "target": []}), "route.target");
-    refuse(json!({"name": "x", "reopen_window": "soon"}), "routes[1] (x)");
-    refuse(json!({"name": "x", "minimum_severity": "low"}), "routes[1] (x): unknown variant `low`");
+    refuse(json!({"name": "x", "reopen_window": "soon"}), "for key `reopen_window`");
+    refuse(
+        json!({"name": "x", "minimum_severity": "low"}),
+        "routes[1] (x): unknown choice, expected one of `Sev0`, `Sev1`",
+    );
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! The forms of values that serde alone would refuse in words that help nobody.
+
+use std::fmt;
+
+use config::ValueKind;
+use serde::de::value::StringDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde_json::Value;
+
+/// One of the names of an enum; what is none of them is refused with all of them.
+///
+/// # Errors
+/// When the value is no such name.
+pub fn choice<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(StringDeserializer::<D::Error>::new(String::deserialize(deserializer)?))
+}
+
+/// A list of texts; the environment gives it as one text with commas.
+///
+/// # Errors
+/// When the value is neither.
+pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Texts;
+    impl<'de> Visitor<'de> for Texts {
+        type Value = Vec<String>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a text in quotes such as \"true\" or \"1\", or a list of such")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut texts = Vec::new();
+            while let Some(Item(text)) = items.next_element()? {
+                texts.push(text);
+            }
+            Ok(texts)
+        }
+    }
+    deserializer.deserialize_any(Texts)
+}
+
+/// What stands in a list. Nothing else is made a text of, since nobody knows which one it would be: `1.0` or `1`.
+struct Item(String);
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Item;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a text in quotes such as \"true\" or \"1\"")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Item(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+/// The same value where messages name its keys.
+pub(super) fn raw(value: Value) -> config::Value {
+    let kind = match value {
+        Value::Null => ValueKind::Nil,
+        Value::Bool(given) => ValueKind::Boolean(given),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => ValueKind::I64(number),
+            (None, Some(number)) => ValueKind::U64(number),
+            (None, None) => ValueKind::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => ValueKind::String(text),
+        Value::Array(items) => ValueKind::Array(items.into_iter().map(raw).collect()),
+        Value::Object(items) => {
+            ValueKind::Table(items.into_iter().map(|(key, item)| (key, raw(item))).collect())
+        }
+    };
+    config::Value::new(None, kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::super::reread;
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Colour {
+        Red,
+        Green,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[serde(deserialize_with = "choice")]
+        colour: Colour,
+        #[serde(deserialize_with = "list")]
+        names: Vec<String>,
+        counts: BTreeMap<String, (u64, i64, f64, Option<bool>)>,
+    }
+
+    fn sample(colour: Value, names: Value) -> Result<Sample, String> {
+        let counts = json!({"a.b": [u64::MAX, -1, 0.5, null]});
+        let settings = json!({"colour": colour, "names": names, "counts": counts});
+        reread(settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_was_read_before_is_read_again_as_it_stands() {
+        let read = sample(json!("green"), json!("a, b,")).unwrap();
+        assert_eq!((read.colour, read.names), (Colour::Green, vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(read.counts, [("a.b".to_owned(), (u64::MAX, -1, 0.5, None))].into());
+        assert_eq!(sample(json!("red"), json!(["a,b", ""])).unwrap().names, ["a,b", ""]);
+    }
+
+    #[test]
+    fn what_is_none_of_the_choices_is_refused_with_them_and_its_key() {
+        for wrong in [json!("S3CRET"), json!(7)] {
+            let error = sample(wrong, json!([])).unwrap_err();
+            assert_eq!(error, "unknown choice, expected `red` or `green` for key `colour`");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_with_how_to_write_it() {
+        for (given, told) in [
+            (
+                json!(true),
+                "invalid type: boolean, expected a text in quotes such as \"true\" or \"1\", or a list",
+            ),
+            (json!({}), "or a list of such for key `names`"),
+            (
+                json!(["a", 1]),
+                "invalid type: integer, expected a text in quotes such as \"true\" or \"1\" for key",
+            ),
+            (json!(["a", [1.5]]), "for key `names[1]`"),
+        ] {
+            let error = sample(json!("red"), given).unwrap_err();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+}
