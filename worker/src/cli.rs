@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use jiff::Timestamp;
 use shared::causes::told;
 use uuid::Uuid;
 
@@ -127,7 +128,7 @@ fn check_config(config: &Config) -> anyhow::Result<ExitCode> {
         let (used, all) = (used.join(" and "), targets.join(", "));
         output::answer(&format!("the settings can be used: alerts go to {used} (targets: {all})"))?;
     }
-    for odd in config.policy.oddities() {
+    for odd in config.policy.oddities(Timestamp::now()) {
         output::answer(&format!("warning: {}", output::one_line(&odd)))?;
     }
     for target in targets.iter().filter(|target| !used.contains(**target)) {

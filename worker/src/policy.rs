@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::fmt::friendly::SpanPrinter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::alert::Severity;
@@ -184,6 +185,8 @@ pub struct Route {
     pub wont_fix: WontFix,
     pub templates: Templates,
     severity: SeverityWeights,
+    /// Times that are probably meant in another unit, with their keys.
+    brief: Vec<(&'static str, Duration)>,
 }
 
 impl Route {
@@ -200,6 +203,7 @@ impl Route {
             ));
         }
         let templates = Templates::new(&raw)?;
+        let brief = raw.durations().into_iter().filter(|(_, time)| is_brief(*time)).collect();
         let mut targets = raw.target;
         targets.sort();
         if targets.is_empty() || targets.windows(2).any(|pair| pair.first() == pair.last()) {
@@ -228,6 +232,7 @@ impl Route {
             wont_fix: WontFix::new(&raw.people.wont_fix)?,
             templates,
             severity: raw.severity,
+            brief,
         })
     }
 
@@ -253,9 +258,9 @@ impl Route {
 }
 
 impl RouteSettings {
-    /// Checks the times of a rule as well as those of the default.
-    fn check_durations(&self) -> Result<(), SettingsError> {
-        let all = [
+    /// Every time with its key.
+    fn durations(&self) -> [(&'static str, Duration); 9] {
+        [
             ("reopen_window", self.reopen_window),
             ("open_after", self.open_after),
             ("resolve_after", self.resolve_after),
@@ -265,8 +270,12 @@ impl RouteSettings {
             ("flapping.note_every", self.flapping.note_every),
             ("auto_resolve.after", self.auto_resolve.after),
             ("portal_test.resolve_after", self.portal_test.resolve_after),
-        ];
-        match all.into_iter().find(|(_, duration)| *duration > LONGEST) {
+        ]
+    }
+
+    /// Checks the times of a rule as well as those of the default.
+    fn check_durations(&self) -> Result<(), SettingsError> {
+        match self.durations().into_iter().find(|(_, duration)| *duration > LONGEST) {
             None => Ok(()),
             Some((key, _)) => Err(SettingsError::Invalid(format!("route.{key} is more than ten years"))),
         }
@@ -298,6 +307,18 @@ impl RouteSettings {
         }
         all
     }
+}
+
+/// Whether a time is shorter than anybody means who writes about alerts.
+fn is_brief(time: Duration) -> bool {
+    !time.is_zero() && time < Duration::from_secs(1)
+}
+
+/// What is odd about such a time.
+fn brief(what: &str, time: Duration) -> Option<String> {
+    let length = SpanPrinter::new().unsigned_duration_to_string(&time);
+    is_brief(time)
+        .then(|| format!("{what} is {length}, less than a second: minutes are written m, seconds s"))
 }
 
 impl SeverityWeights {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use shared::causes::told;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -34,7 +35,7 @@ pub struct Reloader {
 
 /// Tries the templates and logs what was found, which `worker check-config` would have said before.
 pub fn tried(policy: &Policy) -> Vec<Finding> {
-    for odd in policy.oddities() {
+    for odd in policy.oddities(Timestamp::now()) {
         tracing::warn!(odd, "the rules are odd: {odd}");
     }
     let findings = trial::findings(policy);

@@ -160,7 +160,7 @@ impl Matcher {
     }
 
     /// Patterns that no alert fits, each with its condition and what there is to fit.
-    pub(super) fn idle(&self) -> impl Iterator<Item = (String, &str, Vec<&'static str>)> {
+    fn idle(&self) -> impl Iterator<Item = (String, &str, Vec<&'static str>)> {
         let closed =
             self.conditions.iter().filter_map(|condition| Some((condition, condition.part.values()?)));
         closed.flat_map(|(condition, values)| {
@@ -172,7 +172,15 @@ impl Matcher {
         })
     }
 
-    /// The same, for people who ask why not.
+    /// What is odd about these conditions of the rule or the window that `owner` names.
+    pub(super) fn oddities(&self, owner: &str) -> impl Iterator<Item = String> {
+        self.idle().map(move |(condition, pattern, there_are)| {
+            let there_are = there_are.join(", ");
+            format!("no alert has the {condition} {pattern:?} of the {owner}; there are: {there_are}")
+        })
+    }
+
+    /// The same as [`Self::fits`], for people who ask why not.
     ///
     /// # Errors
     /// The first that does not hold.

@@ -15,7 +15,7 @@ use super::expiry::ANSWERED;
 use super::matching::{Facts, MatchSettings, Matcher, Mismatch, Sieve};
 use super::view::AlertView;
 use super::windows::{Hold, WindowSettings, Windows};
-use super::{AlreadyResolved, Route, RouteSettings};
+use super::{AlreadyResolved, Route, RouteSettings, brief};
 
 /// How the default route is known.
 pub const DEFAULT: &str = "route";
@@ -273,21 +273,23 @@ impl Policy {
         })
     }
 
-    /// What is odd about the rules, though they can be used.
-    pub fn oddities(&self) -> impl Iterator<Item = String> {
+    /// What is odd about the rules and windows at this instant, though they can be used.
+    pub fn oddities(&self, now: Timestamp) -> impl Iterator<Item = String> {
         let unreachable = self
             .unreachable()
             .map(|rule| format!("no alert reaches the rule {rule:?}: one before it is for all alerts"));
-        let idle = self.rules.iter().flat_map(|rule| {
-            rule.matcher.idle().map(|(condition, pattern, there_are)| {
-                let there_are = there_are.join(", ");
-                let name = &rule.name;
-                format!(
-                    "no alert has the {condition} {pattern:?} of the rule {name:?}; there are: {there_are}"
-                )
-            })
+        let idle = self
+            .rules
+            .iter()
+            .flat_map(|rule| rule.matcher.oddities(&format!("rule {:?}", rule.name)).collect::<Vec<_>>());
+        let of_default =
+            self.default.brief.iter().filter_map(|(key, time)| brief(&format!("route.{key}"), *time));
+        // What a rule inherits is told of the default.
+        let of_rules = self.routes().flat_map(|route| {
+            let own = route.brief.iter().filter(|time| !self.default.brief.contains(time));
+            own.filter_map(|(key, time)| brief(&format!("route.{key} of the rule {:?}", route.name), *time))
         });
-        unreachable.chain(idle)
+        unreachable.chain(idle).chain(of_default).chain(of_rules).chain(self.windows.oddities(now))
     }
 
     /// Rules that no alert reaches, since one before them is for every alert and goes no further.

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use shared::settings::SettingsError;
 
+use super::brief;
 use super::matching::{Facts, MatchSettings, Matcher};
 use super::view::AlertView;
 
@@ -102,6 +103,22 @@ impl Windows {
         Ok(Self(ready))
     }
 
+    /// What is odd about the windows at this instant, though they can be used.
+    pub(super) fn oddities(&self, now: Timestamp) -> impl Iterator<Item = String> {
+        self.0.iter().flat_map(move |window| {
+            let name = format!("maintenance window {:?}", window.name);
+            let about_time = match &window.times {
+                Times::Once { until, .. } => {
+                    (*until <= now).then(|| format!("the {name} is over since {until}: remove it"))
+                }
+                Times::Recurring { length, .. } => {
+                    brief(&format!("the duration of the {name}"), length.unsigned_abs())
+                }
+            };
+            about_time.into_iter().chain(window.matcher.oddities(&name).collect::<Vec<_>>())
+        })
+    }
+
     /// Until when a new ticket of the alert waits, if a window covers it: to the end of the last of those that overlap or
     /// follow each other. Nothing covers that end. Windows that never end hold nothing, so that no alert is lost in them.
     #[must_use]
@@ -184,6 +201,9 @@ fn recurring(start: &str, duration: Duration, zone: &str) -> Result<Times, Strin
             "start = {start:?} is no cron expression of five fields, such as \"0 18 * * MON-FRI\": {error}"
         )
     })?;
+    if zone.trim().is_empty() {
+        return Err("time_zone is empty: give one such as \"Europe/Berlin\", or remove it for UTC".to_owned());
+    }
     let zone = TimeZone::get(zone)
         .map_err(|_| format!("time_zone = {zone:?} is not known; give one such as \"Europe/Berlin\""))?;
     if cron.find_next_occurrence(&ANY_INSTANT.to_zoned(zone.clone()), true).is_err() {

@@ -139,11 +139,29 @@ fn a_pattern_that_no_alert_fits_is_odd() {
         {"name": "b", "match": {"severity": "regex:^[5-9]", "test": "true", "rule": "any"}},
     ]))
     .unwrap();
-    let odd: Vec<_> = policy.oddities().collect();
+    let odd: Vec<_> = policy.oddities(Timestamp::UNIX_EPOCH).collect();
     assert_eq!(odd.len(), 2, "{odd:?}");
     let kinds = "the kind \"prometeus\" of the rule \"a\"; there are: metric_static, metric_dynamic";
     assert!(odd[0].contains(kinds), "{odd:?}");
     assert!(odd[1].contains("the severity \"regex:^[5-9]\" of the rule \"b\""), "{odd:?}");
+}
+
+#[test]
+fn times_of_less_than_a_second_are_odd_and_told_where_they_stand() {
+    let rules = json!([
+        {"name": "a", "open_after": "5ms", "reopen_window": "0s", "storm": {"interval": "1s"}},
+        {"name": "b", "flapping": {"window": "999ms"}},
+    ]);
+    let default = RouteSettings { resolve_after: Duration::from_micros(1), ..settings() };
+    let policy = Policy::new(default, serde_json::from_value(rules).unwrap(), Vec::new()).unwrap();
+    let odd: Vec<_> = policy.oddities(Timestamp::UNIX_EPOCH).skip(1).collect();
+    let expected = [
+        "route.resolve_after is 1µs, less",
+        "route.open_after of the rule \"a\" is 5ms, less than a second: minutes are written m",
+        "route.flapping.window of the rule \"b\" is 999ms, less",
+    ];
+    assert_eq!(odd.len(), expected.len(), "{odd:?}");
+    assert!(odd.iter().zip(expected).all(|(odd, expected)| odd.starts_with(expected)), "{odd:?}");
 }
 
 #[test]

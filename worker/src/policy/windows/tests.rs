@@ -127,7 +127,9 @@ fn a_window_that_cannot_be_used_is_named() {
     );
     let mut elsewhere = with("0 18 * * *", "1h");
     elsewhere["time_zone"] = json!("Europe/Brelin");
-    refuse(elsewhere, "time_zone = \"Europe/Brelin\" is not known");
+    refuse(elsewhere.clone(), "time_zone = \"Europe/Brelin\" is not known");
+    elsewhere["time_zone"] = json!("");
+    refuse(elsewhere, "time_zone is empty: give one");
 }
 
 #[test]
@@ -149,6 +151,29 @@ fn windows_that_never_end_for_an_alert_hold_nothing_of_it() {
     let noon = at("2026-11-25T12:00:00Z");
     assert_eq!(windows.hold(noon, &alert("Sev3")), None);
     assert_eq!(windows.hold(noon, &alert("Sev4")).unwrap().until, at("2026-11-25T18:00:00Z"));
+}
+
+#[test]
+fn what_is_odd_about_a_window_is_told_with_its_name() {
+    let mut night = night("UTC");
+    night["match"] = json!({"severity": "Sev9"});
+    let windows = windows(json!([
+        night,
+        {"name": "blink", "start": "0 1 * * *", "duration": "30ms"},
+        {"name": "over", "from": "2026-11-28T20:00:00Z", "until": "2026-11-29T06:00:00Z"},
+    ]))
+    .unwrap();
+    let odd = |now: &str| windows.oddities(at(now)).collect::<Vec<_>>();
+    let before = odd("2026-11-29T05:59:59Z");
+    assert_eq!(before.len(), 2, "{before:?}");
+    assert!(before[0].starts_with(
+        "no alert has the severity \"Sev9\" of the maintenance window \"night\"; there are: Sev0"
+    ));
+    assert!(
+        before[1].starts_with("the duration of the maintenance window \"blink\" is 30ms, less than a second")
+    );
+    let over = "the maintenance window \"over\" is over since 2026-11-29T06:00:00Z: remove it";
+    assert_eq!(odd("2026-11-29T06:00:00Z").last().unwrap(), over);
 }
 
 fn any_window() -> impl Strategy<Value = Value> {
