@@ -100,6 +100,9 @@ pub async fn record(
              double_check_ms = CASE WHEN o.create_unsure THEN $2 WHEN o.double_checked THEN t.double_check_ms * 2
                                     ELSE t.double_check_ms END,
              due_at = CASE WHEN o.park THEN NULL
+                           -- A resolution that came meanwhile waits for its time, however soon the ticket is tried again.
+                           WHEN o.error IS NOT NULL AND o.retry_ms IS NOT NULL AND t.wants = 'resolved' AND t.version > o.version
+                           THEN greatest(t.then_due_at, now() + o.retry_ms * interval '1 millisecond')
                            -- What waits without a failure is looked at anew if something else is wanted.
                            WHEN o.retry_ms IS NOT NULL AND (o.error IS NOT NULL OR t.version <= o.version)
                            THEN now() + o.retry_ms * interval '1 millisecond'
@@ -135,7 +138,7 @@ pub async fn suspect(connection: &mut PgConnection, tickets: &[Uuid]) -> Result<
 }
 
 /// Has work items read: somebody who had lost these tickets has written to them all the same. Where that was a
-/// resolution, it was ours and no person's.
+/// resolution, it was ours and no person's. One that waits for its time still does: the work item is read before it.
 ///
 /// # Errors
 /// When the database fails.
@@ -146,9 +149,11 @@ pub async fn doubt(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE tickets
-         SET write_unsure = true, version = version + 1, then_due_at = now(),
+         SET write_unsure = true, version = version + 1,
+             then_due_at = CASE WHEN wants = 'resolved' THEN coalesce(then_due_at, now()) ELSE now() END,
              synced = CASE WHEN ticket_id = ANY($2) THEN 'resolved' ELSE synced END,
-             due_at = CASE WHEN parked_at IS NULL THEN least(due_at, now()) END
+             due_at = CASE WHEN parked_at IS NOT NULL THEN NULL WHEN wants = 'resolved' THEN coalesce(due_at, now())
+                           ELSE least(due_at, now()) END
          WHERE ticket_id = ANY($1) AND external_id IS NOT NULL",
     )
     .bind(written)

@@ -204,7 +204,8 @@ pub async fn lock_with_alerts(
 }
 
 /// Writes what is wanted of tickets, and when. One that is parked waits for its operator; one that is to be made keeps
-/// its time; one that is tried again is so no earlier than was planned; and one that is claimed is due by then once its claim is given back.
+/// its time; one that is tried again is so no earlier than was planned; and one that is claimed is due by then once its
+/// claim is given back. A claim that is not given back is taken over at once, unless a resolution waits for its time.
 ///
 /// # Errors
 /// When the database fails.
@@ -215,10 +216,14 @@ pub async fn change(connection: &mut PgConnection, wishes: &[Wish]) -> Result<()
              returns_from = u.returns_from, returns = u.returns, flapping_since = u.flapping_since,
              version = t.version + 1, settled_reason = NULL,
              due_at = CASE WHEN t.parked_at IS NOT NULL THEN NULL
-                           WHEN t.external_id IS NULL OR t.lease_until > now() OR u.due = 'kept'
-                           THEN coalesce(t.due_at, u.due_at)
+                           WHEN u.due = 'kept' THEN coalesce(t.due_at, u.due_at)
+                           WHEN u.wants = 'resolved' THEN greatest(CASE WHEN t.failing_since IS NOT NULL THEN t.due_at END, u.due_at)
+                           -- A resolution may have put it off. What was planned before is not known, but by then it is over.
+                           WHEN t.external_id IS NULL OR t.lease_until > now()
+                           THEN least(coalesce(t.due_at, u.due_at), now() + t.retry_ms * interval '1 millisecond')
                            WHEN t.failing_since IS NOT NULL AND u.due = 'within' THEN coalesce(t.due_at, u.due_at)
-                           WHEN t.failing_since IS NOT NULL THEN greatest(t.due_at, u.due_at)
+                           WHEN t.failing_since IS NOT NULL
+                           THEN greatest(least(t.due_at, now() + t.retry_ms * interval '1 millisecond'), u.due_at)
                            WHEN u.due = 'anew' THEN u.due_at
                            ELSE least(t.due_at, u.due_at) END,
              then_due_at = CASE u.due WHEN 'kept' THEN coalesce(t.then_due_at, u.due_at) WHEN 'anew' THEN u.due_at

@@ -14,7 +14,7 @@ use worker::store::outcomes::{Outcome, doubt, record};
 use crate::world::{World, in_world, metric, until};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
-const CHECK: DoubleCheckSettings = DoubleCheckSettings { after: LEASE, until: LEASE };
+pub(crate) const CHECK: DoubleCheckSettings = DoubleCheckSettings { after: LEASE, until: LEASE };
 
 pub(crate) fn terms(lease: Duration, worker: &str) -> Terms<'_> {
     Terms { lease, takeover_wait: Duration::ZERO, double_check_after: LEASE, worker }
@@ -233,7 +233,7 @@ async fn claim(world: &World, lease: Duration) -> Claim {
     claimed(&world.pool, 1, &terms(lease, "first")).await.remove(0)
 }
 
-fn made(claim: &Claim, number: &str) -> Outcome {
+pub(crate) fn made(claim: &Claim, number: &str) -> Outcome {
     Outcome {
         ticket_id: claim.ticket_id,
         lease_number: claim.lease_number,

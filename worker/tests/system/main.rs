@@ -12,6 +12,7 @@ mod dead_letters;
 mod expiry;
 mod faults;
 mod handed_over;
+mod held_back;
 mod incidents;
 mod injection;
 mod intake;
