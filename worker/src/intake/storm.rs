@@ -54,7 +54,7 @@ impl Storms {
         policy: &Policy,
         wanted: &mut [Wanted],
     ) -> Result<(), sqlx::Error> {
-        let keys: BTreeSet<(String, String)> = wanted
+        let mut keys: BTreeSet<(String, String)> = wanted
             .iter()
             .filter(|one| self.limits.contains_key(&place(one)))
             .map(|one| (one.target.clone(), one.correlation_key.clone()))
@@ -62,26 +62,49 @@ impl Storms {
         if keys.is_empty() {
             return Ok(());
         }
+        keys.extend(self.rates.iter().filter_map(|(place, rate)| key_of_storm(place, rate)));
         let standing: BTreeMap<_, Stored> = locked::look_at(connection, &keys)
             .await?
             .into_iter()
             .map(|stored| ((stored.target.clone(), stored.correlation_key.clone()), stored))
             .collect();
+        self.end_parked(&standing);
         for one in wanted {
             let place = place(one);
             let Some(limit) = self.limits.get(&place).copied() else { continue };
             let stored = standing.get(&(one.target.clone(), one.correlation_key.clone()));
             let goes_on = stored.is_some_and(|stored| goes_on(policy, stored, one));
-            let Some(since) = self.since(place, limit, goes_on, &one.correlation_key) else { continue };
-            one.correlation_key = correlate::storm_key(one.tenant_id, &one.target, &one.route, since);
+            let Some(since) = self.since(&place, limit, goes_on, &one.correlation_key) else { continue };
+            one.correlation_key = storm_key(&place, since);
             one.storm_since = Some(since);
         }
         storms::keep(connection, &self.rates).await
     }
 
+    /// Ends the storms whose tickets wait for an operator, each with its interval: in the next one people see new tickets
+    /// again, no more of them than the limit.
+    fn end_parked(&mut self, standing: &BTreeMap<(String, String), Stored>) {
+        let (limits, now) = (&self.limits, self.now);
+        self.rates.retain(|place, rate| {
+            let ticket = key_of_storm(place, rate).and_then(|key| standing.get(&key));
+            let Some(ticket_id) = ticket.filter(|ticket| ticket.parked).map(|ticket| ticket.id) else {
+                return true;
+            };
+            let Place { target, route, .. } = place;
+            let ends = limits.get(place).is_some_and(|limit| rate.window_is_over(now, *limit));
+            if ends {
+                tracing::warn!(
+                    %ticket_id, target_name = target, route,
+                    "the storm's ticket {ticket_id} is parked, so it takes no more alerts of {route} in {target}"
+                );
+            }
+            !ends
+        });
+    }
+
     /// Since when the storm is that takes the alerts of this key, if one does.
-    fn since(&mut self, place: Place, limit: Limit, goes_on: bool, key: &str) -> Option<Timestamp> {
-        let slot = (place, key.to_owned());
+    fn since(&mut self, place: &Place, limit: Limit, goes_on: bool, key: &str) -> Option<Timestamp> {
+        let slot = (place.clone(), key.to_owned());
         if let Some(since) = self.decided.get(&slot) {
             return *since;
         }
@@ -89,8 +112,8 @@ impl Storms {
             self.decided.insert(slot, None);
             return None;
         }
-        let Place { target, route, .. } = &slot.0;
-        let rate = Rate::after(self.rates.get(&slot.0).copied(), self.now, limit);
+        let Place { target, route, .. } = place;
+        let rate = Rate::after(self.rates.get(place).copied(), self.now, limit);
         if rate.exceeded_since == Some(self.now) && rate.events == limit.most.saturating_add(1) {
             tracing::warn!(
                 target_name = target,
@@ -98,7 +121,7 @@ impl Storms {
                 "more alerts of {route} than its storm.limit: one ticket in {target} takes the rest"
             );
         }
-        self.rates.insert(slot.0.clone(), rate);
+        self.rates.insert(place.clone(), rate);
         self.decided.insert(slot, rate.exceeded_since);
         rate.exceeded_since
     }
@@ -111,6 +134,15 @@ fn goes_on(policy: &Policy, stored: &Stored, one: &Wanted) -> bool {
         Decision::Keep | Decision::Change(_) => true,
         Decision::Replace(_) => false,
     }
+}
+
+/// Where the ticket of a storm is found, if there is a storm.
+fn key_of_storm(place: &Place, rate: &Rate) -> Option<(String, String)> {
+    rate.exceeded_since.map(|since| (place.target.clone(), storm_key(place, since)))
+}
+
+fn storm_key(place: &Place, since: Timestamp) -> String {
+    correlate::storm_key(place.tenant_id, &place.target, &place.route, since)
 }
 
 fn place(one: &Wanted) -> Place {

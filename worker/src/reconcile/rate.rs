@@ -45,6 +45,13 @@ impl Rate {
         Self { exceeded_since: rate.exceeded_since.or(Some(now)), ..rate }
     }
 
+    /// Whether the next event begins another window.
+    #[must_use]
+    pub fn window_is_over(self, now: Timestamp, limit: Limit) -> bool {
+        let window = SignedDuration::try_from(limit.window).unwrap_or(SignedDuration::MAX);
+        now.duration_since(self.window_from) >= window
+    }
+
     /// The rate as it is without another event: what was too often is so no longer once a whole window has passed in
     /// which it was not.
     #[must_use]

@@ -22,6 +22,8 @@ pub struct Stored {
     pub route: String,
     pub ticket: Ticket,
     pub past: Past,
+    /// It waits for an operator.
+    pub parked: bool,
     /// What the database took for now when it was read.
     pub now: Timestamp,
 }
@@ -30,7 +32,8 @@ pub struct Stored {
 const STORED: &str = "ticket_id, target, correlation_key, route, wants, fired_at, resolved_at, shown_alert,
     CASE WHEN external_id IS NULL AND create_attempted_at IS NULL THEN 'none' WHEN synced = 'none' THEN 'open'
          ELSE synced END AS there,
-    returns_from, returns, flapping_since, written_at, storm_since IS NOT NULL AS storm, clock_timestamp() AS now";
+    returns_from, returns, flapping_since, written_at, storm_since IS NOT NULL AS storm,
+    parked_at IS NOT NULL AS parked, clock_timestamp() AS now";
 
 #[derive(FromRow)]
 struct Row {
@@ -48,6 +51,7 @@ struct Row {
     flapping_since: Option<SqlTimestamp>,
     written_at: Option<SqlTimestamp>,
     storm: bool,
+    parked: bool,
     now: SqlTimestamp,
 }
 
@@ -122,6 +126,7 @@ impl Row {
             route: self.route,
             ticket,
             past,
+            parked: self.parked,
             now: self.now.to_jiff(),
         })
     }

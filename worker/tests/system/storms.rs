@@ -2,6 +2,9 @@
 
 use azure_simulator::alerts::Alert;
 use itsm_simulator::servicenow::Ticket;
+use itsm_simulator::{Effect, Fault};
+
+use worker::store::listing;
 
 use crate::world::{Differences, World, in_world, metric, minutes_after, until};
 
@@ -80,6 +83,45 @@ fn a_storm_ends_by_itself_and_the_next_alert_has_its_own_ticket() {
         assert_eq!(world.snow().tickets().len(), before + 1);
         let newest = world.snow().tickets().pop().unwrap();
         assert!(!is_of_a_storm(&newest), "{newest:?}");
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_storm_whose_ticket_is_parked_takes_no_alerts_of_the_next_interval_and_a_retry_tells_of_those_it_has() {
+    in_world(async {
+        let world = with("route.storm = { limit = 3, interval = '10m', note_every = '100ms' }").await;
+        let send = async |numbers: std::ops::Range<u64>| {
+            world.send_all(numbers.clone().map(|number| metric(number).fired()).collect()).await;
+            world.settled(i64::try_from(numbers.end).unwrap()).await;
+        };
+        send(0..3).await;
+        let refused = Effect::Answer { status: 400, body: None, retry_after_s: None };
+        world.snow().inject(Fault::new(refused).on("create")).unwrap();
+        send(3..4).await;
+        world.snow().clear_faults();
+        let parked = async || {
+            let mut tickets = world.tickets().await;
+            tickets.retain(|ticket| ticket.state == "parked");
+            assert_eq!(tickets.len(), 1);
+            tickets.remove(0).ticket_id
+        };
+        send(4..6).await;
+        assert_eq!(listing::alerts(&world.pool, parked().await).await.unwrap().len(), 3);
+        assert_eq!(world.snow().tickets().len(), LIMIT);
+
+        sqlx::query("UPDATE storms SET window_from = window_from - interval '11 minutes'")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        send(6..11).await;
+        let (of_storm, own): (Vec<_>, Vec<_>) = world.snow().tickets().into_iter().partition(is_of_a_storm);
+        assert_eq!((of_storm.len(), own.len()), (1, 2 * LIMIT), "counted anew, and limited anew");
+
+        assert_eq!(listing::retry(&world.pool, &[parked().await]).await.unwrap(), 1);
+        world.settled(11).await;
+        let retried = world.snow().tickets().pop().unwrap();
+        assert!(retried.field("description").contains("3 alerts by now, 3 of them firing"), "{retried:?}");
         world.stop().await;
     });
 }
