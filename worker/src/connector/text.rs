@@ -6,18 +6,25 @@ use super::WorkItem;
 const ELLIPSIS: char = '…';
 
 /// The text as one line of at most `max_chars` characters.
-pub(super) fn line(text: &str, max_chars: usize) -> String {
+pub(crate) fn line(text: &str, max_chars: usize) -> String {
     let words: Vec<&str> =
         text.split(|c: char| c.is_control() || c == ' ' || breaks(c)).filter(|w| !w.is_empty()).collect();
-    let line: String = words.join(" ").chars().filter(|c| !reorders(*c)).collect();
+    let line: String = words.join(" ").chars().filter(|c| !hides(*c)).collect();
     truncate(&line, max_chars)
+}
+
+/// Whether anything is seen of the text.
+pub(crate) fn is_seen(text: &str) -> bool {
+    // Nothing but joiners is nothing either.
+    text.chars()
+        .any(|c| !c.is_whitespace() && !c.is_control() && !hides(c) && !matches!(c, '\u{200c}'..='\u{200f}'))
 }
 
 /// The text with its line breaks and tabs but no other control characters, at most `max_chars` characters.
 pub(super) fn block(text: &str, max_chars: usize) -> String {
     let lines = text.chars().map(|c| if breaks(c) { '\n' } else { c });
     let kept: String =
-        lines.filter(|c| (!c.is_control() || matches!(c, '\n' | '\t')) && !reorders(*c)).collect();
+        lines.filter(|c| (!c.is_control() || matches!(c, '\n' | '\t')) && !hides(*c)).collect();
     truncate(&kept, max_chars)
 }
 
@@ -36,11 +43,15 @@ fn breaks(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Whether it has what follows shown in another order: a text could look like what it is not.
+/// Whether it is not seen and only hides what is: it has text shown in another order, splits or pads a word, or carries
+/// letters that nobody sees. Joiners and marks of direction are not among them, which Arabic, Indic scripts and emoji need.
 ///
-/// <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>
-fn reorders(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>,
+/// <https://www.unicode.org/reports/tr36/#Recommendations_General>
+fn hides(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
+        | '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn truncate(text: &str, max_chars: usize) -> String {
@@ -67,6 +78,17 @@ mod tests {
     fn nothing_is_shown_in_another_order_than_it_is_written() {
         assert_eq!(line("a\u{202e}b\u{2066}c\u{2028}d", 50), "abc d");
         assert_eq!(block("a\u{202e}b\u{2066}c\u{2028}d", 50), "abc\nd");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_left_out_and_what_scripts_need_stays() {
+        let hidden = "c\u{200b}p\u{ad}u\u{feff}\u{2060}\u{e0041}\u{fff9}";
+        assert_eq!((line(hidden, 50), block(hidden, 50)), ("cpu".to_owned(), "cpu".to_owned()));
+        for kept in ["می\u{200c}خواهم", "👩\u{200d}🚒", "א\u{200f}!"] {
+            assert_eq!((&*line(kept, 50), &*block(kept, 50)), (kept, kept));
+        }
+        assert!(is_seen("\u{200b}a") && is_seen("👩\u{200d}🚒"));
+        assert!(!is_seen("") && !is_seen(" \n\u{7}\u{200b}\u{200d}\u{202e}\u{feff}"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::reading::{Reading, group, needs_ticket, view};
 use super::storm::Storms;
+use crate::connector::text;
 use crate::metrics::IntakeMetrics;
 use crate::policy::rules::{Choice, Dropped, Policy};
 use crate::policy::view::AlertView;
@@ -27,7 +28,7 @@ use crate::store::waiting;
 /// then another one.
 const MOST_ROUNDS: u32 = 4;
 /// Of the title by which an alert is listed among those of a storm.
-const MAX_TITLE_CHARS: usize = 200;
+const MAX_TITLE_CHARS: usize = 120;
 
 /// Why a batch was not committed. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -235,7 +236,7 @@ impl Judged {
                 target: target.clone(),
                 route: route.name.clone(),
                 correlation_key: group.correlation_key(target),
-                title: self.view.title.chars().take(MAX_TITLE_CHARS).collect(),
+                title: text::line(&self.view.title, MAX_TITLE_CHARS),
                 storm_since: None,
                 wait: policy.wait(route, Timestamp::now(), &self.view),
                 ticket: first(alert, &self.state),
