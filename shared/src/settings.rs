@@ -21,6 +21,8 @@ const ENVIRONMENT_PREFIX: &str = "SECURE_EXPORT";
 const SEPARATOR: &str = "__";
 /// Longer than any password, token or address.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
+/// Far more than thousands of routes with all their texts.
+const MAX_SETTINGS_BYTES: u64 = 16 * 1024 * 1024;
 /// Editors put it before the text, and no program means it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -115,12 +117,16 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     // The length is counted, since a file of the system gives none.
     let read = file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
     if read as u64 > limit {
-        return Err(unusable(&format!("it is too long: at most {limit} bytes are read")));
+        return Err(too_long(limit));
     }
     match content.strip_prefix(BYTE_ORDER_MARK) {
         Some(text) => Ok(text.to_vec()),
         None => Ok(content),
     }
+}
+
+fn too_long(limit: u64) -> io::Error {
+    unusable(&format!("it is too long: at most {limit} bytes are read"))
 }
 
 fn unusable(what: &str) -> io::Error {
@@ -142,6 +148,13 @@ fn load_with<T: DeserializeOwned>(
     let mut builder =
         config::Config::builder().add_source(config::File::from_str(defaults, config::FileFormat::Toml));
     if let Some(path) = file {
+        // One that cannot be asked is refused with its reason when it is read.
+        if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_SETTINGS_BYTES) {
+            return Err(SettingsError::File {
+                path: path.to_owned(),
+                source: Box::new(too_long(MAX_SETTINGS_BYTES)),
+            });
+        }
         builder = builder.add_source(config::File::from(path).format(config::FileFormat::Toml));
     }
     let settings = builder.add_source(environment).build().map_err(|error| match (error, file) {
@@ -235,6 +248,15 @@ mod tests {
             let path = key.to_lowercase().replace("__", ".");
             assert!(error.contains(&format!("`{path}`")) && !error.contains("S3CRET"), "{key}: {error}");
         }
+    }
+
+    #[test]
+    fn a_file_far_too_long_for_settings_is_refused_unread() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(MAX_SETTINGS_BYTES + 1).unwrap();
+        let error = with_both(Some(file.path()), &[]).unwrap_err();
+        assert!(matches!(error, SettingsError::File { .. }), "{error}");
+        assert!(error.to_string().ends_with("it is too long: at most 16777216 bytes are read"), "{error}");
     }
 
     #[test]

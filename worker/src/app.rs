@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::dead_letters::collector::Collector;
 use crate::intake::consumer::Intake;
 use crate::metrics::{DeadLetterMetrics, IntakeMetrics, SyncMetrics};
-use crate::reload::{self, Reloader};
+use crate::reload::Reloader;
 use crate::store::{self, Ledger};
 use crate::sweep::Sweep;
 use crate::sync::recorder::Recorder;
@@ -80,8 +80,6 @@ impl Application {
         let name = "secure-export worker";
         let publisher =
             Publisher::start(config.broker.clone(), name, buries, shutdown.clone(), &tasks).await?;
-        // At the start there are no older rules to stay with, and a ticket with plain text beats none.
-        drop(reload::tried(&config.policy));
         let (policy, policies) = watch::channel(Arc::new(config.policy));
         let (worker, drain) = (worker_name(), config.sync.drain);
         let bells: BTreeMap<String, Arc<Notify>> =

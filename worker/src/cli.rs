@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 use crate::config::{self, Config};
 use crate::policy::trial::{self, Verdict};
+use crate::reload::TRIAL_PATIENCE;
 
 mod check_target;
 mod dead_letters;
@@ -121,7 +123,8 @@ fn config_schema() -> anyhow::Result<ExitCode> {
 fn check_config(config: &Config) -> anyhow::Result<ExitCode> {
     let targets: Vec<&str> = config.targets.keys().map(String::as_str).collect();
     let used = config.policy.targets();
-    let findings = trial::findings(&config.policy);
+    let since = Instant::now();
+    let findings = trial::findings(&config.policy, || since.elapsed() > TRIAL_PATIENCE)?;
     let broken = findings.iter().filter(|finding| finding.verdict == Verdict::Error).count();
     if broken == 0 {
         let used: Vec<&str> = used.iter().map(String::as_str).collect();

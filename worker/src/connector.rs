@@ -19,7 +19,7 @@ pub mod http_api;
 pub(crate) mod markup;
 pub mod request_tracker;
 pub mod servicenow;
-mod text;
+pub(crate) mod text;
 
 /// One configured ITSM product, exactly one: `[targets.NAME.connector.PRODUCT]`.
 // No enum: an error inside one does not name the product.

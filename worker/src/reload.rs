@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use shared::causes::told;
@@ -17,10 +17,13 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Target};
 use crate::metrics::{IntakeMetrics, Reload};
 use crate::policy::rules::Policy;
-use crate::policy::trial::{self, Finding, Verdict};
+use crate::policy::trial::{self, Verdict};
 
 /// How often the file is looked at. Its content counts: a mounted secret or config map is swapped, not written.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long it may take to try all templates. A few seconds do for hundreds of routes that share nothing.
+pub const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Everything that reloading works with.
 pub struct Reloader {
@@ -33,24 +36,22 @@ pub struct Reloader {
     pub shutdown: CancellationToken,
 }
 
-/// Tries the templates and logs what was found, which `worker check-config` would have said before.
-pub fn tried(policy: &Policy) -> Vec<Finding> {
-    for odd in policy.oddities(Timestamp::now()) {
-        tracing::warn!(odd, "the rules are odd: {odd}");
-    }
-    let findings = trial::findings(policy);
-    for finding in &findings {
-        match finding.verdict {
-            Verdict::Warning => tracing::warn!(route = finding.route, "a template may fail: {finding}"),
-            Verdict::Error => tracing::error!(route = finding.route, "a template fails: {finding}"),
-        }
-    }
-    findings
-}
-
 impl Reloader {
-    /// Watches until shutdown.
+    /// Tries the rules of the start, then watches until shutdown.
     pub async fn run(self) {
+        let this = Arc::new(self);
+        // There are no older rules to stay with, and a ticket with plain text beats none, so it is only told.
+        let at_start = Arc::clone(&this.policy.borrow());
+        let tried = this.apart(move |this| this.try_templates(&at_start)).await;
+        if let Err(reason) = tried
+            && !this.shutdown.is_cancelled()
+        {
+            tracing::error!(reason, "the rules are used all the same: {reason}");
+        }
+        this.watch().await;
+    }
+
+    async fn watch(self: Arc<Self>) {
         let mut seen = self.content().await;
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(hangup) => hangup,
@@ -68,14 +69,27 @@ impl Reloader {
             };
             let content = self.content().await;
             if asked || (content.is_some() && content != seen) {
-                self.reload();
+                let read = self.apart(Self::read).await;
+                if !self.shutdown.is_cancelled() {
+                    self.take(read);
+                }
             }
             seen = content.or(seen);
         }
     }
 
-    fn reload(&self) {
-        match self.read() {
+    /// Does what may take long where it holds nothing up.
+    async fn apart<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let this = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&this)).await;
+        done.unwrap_or_else(|error| Err(told(&error)))
+    }
+
+    fn take(&self, read: Result<Policy, String>) {
+        match read {
             Ok(policy) => {
                 let rules = policy.routes().count();
                 self.policy.send_replace(Arc::new(policy));
@@ -100,15 +114,31 @@ impl Reloader {
         }
         let policy = config::load(self.file.as_deref()).map_err(|error| told(&error))?.policy;
         // The rules before have texts that work, so nothing is lost by staying with them.
-        if let Some(broken) = tried(&policy).into_iter().find(|finding| finding.verdict == Verdict::Error) {
-            return Err(broken.to_string());
-        }
+        self.try_templates(&policy)?;
         if let Some(new) = policy.targets().iter().find(|target| !self.targets.contains_key(*target)) {
             return Err(format!("a rule names the target {new}, which is new: restart the worker"));
         }
         // The file may describe targets anew, which waits for a restart.
         config::fields::check(&policy, &self.targets).map_err(|error| told(&error))?;
         Ok(policy)
+    }
+
+    /// Tries the templates, and logs what is found and whatever else `worker check-config` would have said.
+    fn try_templates(&self, policy: &Policy) -> Result<(), String> {
+        for odd in policy.oddities(Timestamp::now()) {
+            tracing::warn!(odd, "the rules are odd: {odd}");
+        }
+        let since = Instant::now();
+        let ends = || self.shutdown.is_cancelled() || since.elapsed() > TRIAL_PATIENCE;
+        let findings = trial::findings(policy, ends).map_err(|ended| told(&ended))?;
+        for finding in &findings {
+            match finding.verdict {
+                Verdict::Warning => tracing::warn!(route = finding.route, "a template may fail: {finding}"),
+                Verdict::Error => tracing::error!(route = finding.route, "a template fails: {finding}"),
+            }
+        }
+        let broken = findings.into_iter().find(|finding| finding.verdict == Verdict::Error);
+        broken.map_or(Ok(()), |broken| Err(broken.to_string()))
     }
 
     async fn content(&self) -> Option<Vec<u8>> {
@@ -156,6 +186,16 @@ mod tests {
         let mut reloader = reloader(file.path());
         reloader.file = Some(pipe);
         assert!(reloader.read().unwrap_err().ends_with("is not a regular file"));
+    }
+
+    #[test]
+    fn a_shutdown_does_not_wait_until_all_templates_are_tried() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "{NEEDED}").unwrap();
+        let reloader = reloader(file.path());
+        assert!(reloader.read().is_ok());
+        reloader.shutdown.cancel();
+        assert!(reloader.read().unwrap_err().contains("not all were tried"));
     }
 
     #[test]

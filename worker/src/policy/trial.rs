@@ -63,14 +63,28 @@ impl fmt::Display for Finding {
     }
 }
 
+/// The trial was ended before this route was through.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "its templates take too long: not all were tried by the route {route:?}; write simpler ones, or fewer that differ"
+)]
+pub struct Ended {
+    pub route: String,
+}
+
 /// Tries every template of every route on the alerts that the route may be for.
-#[must_use]
-pub fn findings(policy: &Policy) -> Vec<Finding> {
+///
+/// # Errors
+/// When `ends` says so, which is asked before every template.
+pub fn findings(policy: &Policy, ends: impl Fn() -> bool) -> Result<Vec<Finding>, Ended> {
     let mut outcomes = Outcomes::new();
     let mut findings: Vec<Finding> = Vec::new();
     let mut told = HashMap::new();
     for (route, is_for) in policy.routes_by_kind() {
         for template in route.templates.all() {
+            if ends() {
+                return Err(Ended { route: route.name.clone() });
+            }
             let named = (template.key(), route.templates.source(template));
             let tried = outcomes.entry(named.clone()).or_insert_with(|| attempts(&route.templates, template));
             let asked =
@@ -84,7 +98,7 @@ pub fn findings(policy: &Policy) -> Vec<Finding> {
             }
         }
     }
-    findings
+    Ok(findings)
 }
 
 static SAMPLE_ALERTS: LazyLock<Vec<Sample>> = LazyLock::new(|| {

@@ -143,15 +143,42 @@ fn rules_that_change_in_the_file_count_from_the_next_alert_on() {
         let before = std::fs::read_to_string(world.settings_file()).unwrap();
         let rules = "routes = [{ name = \"all\", drop = \"enough\" }]\n";
         std::fs::write(world.settings_file(), format!("{rules}{before}")).unwrap();
-        let mut number = 2;
-        until("the new rules count", async || {
-            world.send(metric(number).fired()).await;
-            world.settled(i64::try_from(number).unwrap()).await;
-            number += 1;
-            let dropped = listing::without_ticket(&world.pool, 10).await.unwrap();
-            (!dropped.is_empty()).then_some(())
-        })
-        .await;
+        an_alert_is_dropped(&world).await;
+        world.stop().await;
+    });
+}
+
+/// Sends alerts, after a first one, until there is one without a ticket.
+async fn an_alert_is_dropped(world: &World) {
+    let mut number = 2;
+    until("the new rules count", async || {
+        world.send(metric(number).fired()).await;
+        world.settled(i64::try_from(number).unwrap()).await;
+        number += 1;
+        let dropped = listing::without_ticket(&world.pool, 10).await.unwrap();
+        (!dropped.is_empty()).then_some(())
+    })
+    .await;
+}
+
+#[test]
+fn templates_as_deep_as_may_be_are_taken_while_the_worker_runs() {
+    in_world(async {
+        let world = World::with_workers(0).await;
+        let worker = world.process("worker", &[]);
+        world.send(metric(1).fired()).await;
+        world.settled(1).await;
+        let nested = "{% set ns = namespace(x=1) %}{% for i in range(9000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}";
+        let sum = format!("{{{{ 1{} }}}}", "+1".repeat(8_000));
+        let before = std::fs::read_to_string(world.settings_file()).unwrap();
+        let rules = format!(
+            "routes = [{{ name = \"deep\", open.note = '{nested}', open.summary = '{sum}', match.rule = \"none\" }}, \
+             {{ name = \"all\", drop = \"enough\" }}]\n"
+        );
+        std::fs::write(world.settings_file(), format!("{rules}{before}")).unwrap();
+        worker.signal(Signal::HUP);
+        an_alert_is_dropped(&world).await;
+        worker.stop(Signal::TERM, Duration::from_secs(10)).await;
         world.stop().await;
     });
 }

@@ -26,7 +26,11 @@ fn found(route: Value, rules: Value) -> Vec<String> {
     }
     let rules = serde_json::from_value(rules).unwrap();
     let policy = Policy::new(default.try_into().unwrap(), rules, Vec::new()).unwrap();
-    findings(&policy).iter().map(|finding| format!("{}: {finding}", finding.verdict.name())).collect()
+    findings(&policy, || false)
+        .unwrap()
+        .iter()
+        .map(|finding| format!("{}: {finding}", finding.verdict.name()))
+        .collect()
 }
 
 fn found_in_summary(summary: &str) -> Vec<String> {
@@ -110,7 +114,7 @@ fn a_template_that_fails_on_some_kinds_is_a_warning_that_names_them() {
     assert_eq!(findings.len(), 1);
     assert!(findings[0].starts_with("warning: route: route.open.summary fails on activity_"), "{findings:?}");
     assert!(findings[0].contains("more kinds: undefined value"), "{findings:?}");
-    let one = found_in_summary("{% if alert.kind == 'log_v2' %}{{ alert.nothing }}{% endif %}");
+    let one = found_in_summary("An alert{% if alert.kind == 'log_v2' %}{{ alert.nothing }}{% endif %}");
     let expected = "warning: route: route.open.summary fails on log_v2: undefined value";
     assert!(
         one[0].starts_with(expected) && one[0].ends_with("and names alert.nothing, which nothing has"),
@@ -123,7 +127,7 @@ fn a_template_that_fails_on_some_kinds_is_a_warning_that_names_them() {
 #[test]
 fn a_name_that_is_never_reached_is_a_warning() {
     for summary in
-        ["{{ alert.sumary | default('x') }}", "{% if alert.is_test %}{{ alert.sumary }}{% endif %}"]
+        ["{{ alert.sumary | default('x') }}", "x{% if alert.is_test %}{{ alert.sumary }}{% endif %}"]
     {
         let expected = "warning: route: route.open.summary names alert.sumary, which nothing has";
         assert_eq!(found_in_summary(summary), [expected]);
@@ -142,7 +146,7 @@ fn what_an_alert_rule_may_add_is_no_error() {
         assert!(findings[0].starts_with("warning: route: route.open.fields.team fails on"), "{findings:?}");
     }
     assert_eq!(found_in_summary("{{ alert.custom.team | default('ops') }}"), [""; 0]);
-    let names = "{% for it in alert.dimensions %}{{ loop.index }} {{ it.name }}{% endfor %}{% set x = alert.rule %}{{ x }}";
+    let names = "x{% for it in alert.dimensions %}{{ loop.index }} {{ it.name }}{% endfor %}{% set x = alert.rule %}{{ x }}";
     assert_eq!(found_in_summary(names), [""; 0]);
 }
 
