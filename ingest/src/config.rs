@@ -7,7 +7,6 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use shared::amqp::{AmqpSettings, Broker};
@@ -199,10 +198,9 @@ fn checked_log(log: LogSettings) -> Result<LogSettings, SettingsError> {
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let signed = SignedDuration::deserialize(deserializer)?;
-    match Duration::try_from(signed) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        Ok(_) | Err(_) => Err(serde::de::Error::custom("a duration above zero is needed, such as \"5s\"")),
+    match shared::settings::duration::deserialize(deserializer)? {
+        Duration::ZERO => Err(serde::de::Error::custom("a duration above zero is needed, such as \"5s\"")),
+        duration => Ok(duration),
     }
 }
 

@@ -59,6 +59,10 @@ enum Command {
         /// The tenant that sent it.
         #[arg(long, default_value_t = Uuid::nil())]
         tenant: Uuid,
+        /// What would be decided at this instant of RFC 3339, such as 2026-12-24T18:00:00+01:00, instead of now:
+        /// maintenance windows come and go.
+        #[arg(long, value_name = "INSTANT")]
+        at: Option<Timestamp>,
         #[command(flatten)]
         output: output::Choice,
     },
@@ -100,7 +104,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::CheckTarget { name, output } => {
             check_target::run(&config, name.as_deref(), output.format()).await
         }
-        Command::Explain { file, tenant, output } => explain::run(&config, &file, tenant, output.format()),
+        Command::Explain { file, tenant, at, output } => {
+            let at = at.unwrap_or_else(Timestamp::now);
+            explain::run(&config, &file, tenant, at, output.format())
+        }
         Command::Healthcheck => healthcheck::run(&config).await,
         Command::Tickets { command, output } => tickets::run(&config, command, output.format()).await,
         Command::DeadLetters { command, output } => dead_letters::run(config, command, output.format()).await,

@@ -10,10 +10,15 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required;
 use schemars::generate::SchemaSettings;
 use schemars::transform::transform_subschemas;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
 use serde::{Deserializer, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::{SettingsError, defaults_of};
+
+/// What to write in place of what is no duration.
+const FORM: &str = "no duration, which is numbers with units in quotes, such as \"250ms\", \"5s\" or \"1h 30m\" (a week is \
+                    \"168h\")";
 
 /// For `#[serde(with = "shared::settings::duration")]`: reads `5s`, `1h 30m` or ISO 8601, and is a text in the schema.
 #[expect(non_camel_case_types, reason = "serde takes it for a module, and schemars for a type")]
@@ -29,7 +34,7 @@ impl duration {
     /// # Errors
     /// When the value is no text, or the text no duration.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        required::deserialize(deserializer)
+        required::deserialize(deserializer).map_err(|_| D::Error::custom(FORM))
     }
 }
 

@@ -73,10 +73,16 @@ struct Planned {
     failures: Vec<String>,
 }
 
-pub(super) fn run(config: &Config, file: &Path, tenant: Uuid, format: Format) -> anyhow::Result<ExitCode> {
+pub(super) fn run(
+    config: &Config,
+    file: &Path,
+    tenant: Uuid,
+    at: Timestamp,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
     let body = read(file)?;
     let notification = Notification::parse(&body).context("this is no alert that can be recognised")?;
-    let explanation = explain(config, tenant, &notification);
+    let explanation = explain(config, tenant, at, &notification);
     match format {
         Format::Json => answer_json(&explanation)?,
         Format::Text => answer(&told(&explanation))?,
@@ -97,7 +103,12 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn explain(config: &Config, tenant: Uuid, notification: &Notification<'_>) -> Explanation {
+fn explain(
+    config: &Config,
+    tenant: Uuid,
+    at: Timestamp,
+    notification: &Notification<'_>,
+) -> Explanation {
     let (view, policy) = (AlertView::new(tenant, notification), &config.policy);
     // An incident that is over is Fired as well, as far as the essentials go.
     let transition = match Subject::read(notification).condition {

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -13,6 +10,9 @@ use shared::settings::SettingsError;
 use super::brief;
 use super::matching::{Facts, MatchSettings, Matcher};
 use super::view::AlertView;
+use times::{Clocks, Times};
+
+mod times;
 
 /// More windows than anybody keeps in mind; each new alert is held against them all.
 const MAX_WINDOWS: usize = 500;
@@ -66,12 +66,6 @@ struct Window {
     times: Times,
 }
 
-#[derive(Debug)]
-enum Times {
-    Recurring { start: Box<Cron>, zone: TimeZone, length: SignedDuration },
-    Once { from: Timestamp, until: Timestamp },
-}
-
 /// These windows leave no gap.
 #[derive(Debug, PartialEq, Eq)]
 struct Endless;
@@ -93,7 +87,7 @@ impl Windows {
             ready.push(window.check(index)?);
         }
         let for_all: Vec<&Window> = ready.iter().filter(|window| window.matcher.takes_all()).collect();
-        if last_of_chain(&for_all, ANY_INSTANT).is_err() {
+        if never_end(&for_all) {
             let names: Vec<&str> = for_all.iter().map(|window| window.name.as_str()).collect();
             return Err(SettingsError::Invalid(format!(
                 "the maintenance_windows {} leave no gap between them: no ticket would ever be made",
@@ -125,38 +119,34 @@ impl Windows {
     pub fn hold(&self, now: Timestamp, alert: &AlertView) -> Option<Hold<'_>> {
         let facts = Facts::of(alert);
         let windows: Vec<&Window> = self.0.iter().filter(|window| window.matcher.fits(&facts)).collect();
-        last_of_chain(&windows, now).ok().flatten()
+        let hold = last_of_chain(&windows, now, Clocks::Changed).ok().flatten()?;
+        last_of_chain(&windows, now, Clocks::Unchanged).is_ok().then_some(hold)
     }
 }
 
+/// Whether windows leave no gap, or none but where a clock is changed: that one is meant by nobody.
+fn never_end(windows: &[&Window]) -> bool {
+    let each = [Clocks::Changed, Clocks::Unchanged];
+    each.into_iter().any(|clocks| last_of_chain(windows, ANY_INSTANT, clocks).is_err())
+}
+
 /// Goes from end to end until nothing covers it.
-fn last_of_chain<'a>(windows: &[&'a Window], from: Timestamp) -> Result<Option<Hold<'a>>, Endless> {
+fn last_of_chain<'a>(
+    windows: &[&'a Window],
+    from: Timestamp,
+    clocks: Clocks,
+) -> Result<Option<Hold<'a>>, Endless> {
     let mut last: Option<Hold<'a>> = None;
     for _ in 0..MAX_FOLLOWING {
         let reached = last.as_ref().map_or(from, |hold| hold.until);
         if reached.duration_since(from) > LONGEST_HOLD {
             return Err(Endless);
         }
-        let ends = windows.iter().filter_map(|window| Some((window.times.end(reached)?, *window)));
+        let ends = windows.iter().filter_map(|window| Some((window.times.end(reached, clocks)?, *window)));
         let Some((until, window)) = ends.max_by_key(|(until, _)| *until) else { return Ok(last) };
         last = Some(Hold { until, window: &window.name });
     }
     Err(Endless)
-}
-
-impl Times {
-    /// When the window that covers this instant ends, if it does cover it. It covers its start, and not its end.
-    fn end(&self, at: Timestamp) -> Option<Timestamp> {
-        let end = match self {
-            Self::Once { from, until } => (*from <= at).then_some(*until)?,
-            // They last equally long: the one that began last ends last.
-            Self::Recurring { start, zone, length } => {
-                let began = start.find_previous_occurrence(&at.to_zoned(zone.clone()), true).ok()?;
-                began.timestamp().checked_add(*length).ok()?
-            }
-        };
-        (end > at).then_some(end)
-    }
 }
 
 impl WindowSettings {
@@ -169,13 +159,19 @@ impl WindowSettings {
             return Err(invalid(&"a name has letters, digits, dashes, dots and blanks"));
         }
         let matcher = conditions.check(&format!("{path}.match"))?;
+        if (start.is_some() || duration.is_some()) && (from.is_some() || until.is_some()) {
+            return Err(invalid(
+                &"it has keys of both forms: keep start and duration for a window that comes again, or from and until \
+                  for one that does not",
+            ));
+        }
         let times = match (start, duration, from, until) {
             (Some(start), Some(duration), None, None) => {
                 let zone = time_zone.as_deref().unwrap_or("UTC");
-                recurring(&start, duration, zone).map_err(|error| invalid(&error))?
+                Times::recurring(&start, duration, zone).map_err(|error| invalid(&error))?
             }
             (None, None, Some(from), Some(until)) if time_zone.is_none() => {
-                once(&from, &until).map_err(|error| invalid(&error))?
+                Times::once(&from, &until).map_err(|error| invalid(&error))?
             }
             (None, None, Some(_), Some(_)) => {
                 return Err(invalid(&"from and until say their offset themselves: remove time_zone"));
@@ -187,47 +183,13 @@ impl WindowSettings {
             }
         };
         let window = Window { name, matcher, times };
-        match last_of_chain(&[&window], ANY_INSTANT) {
-            Ok(_) => Ok(window),
-            Err(Endless) => Err(invalid(&"it begins again before it has ended, for ever: shorten duration")),
+        if never_end(&[&window]) {
+            return Err(invalid(
+                &"it leaves no gap before it begins again, changes of the clock aside: shorten duration",
+            ));
         }
+        Ok(window)
     }
-}
-
-fn recurring(start: &str, duration: Duration, zone: &str) -> Result<Times, String> {
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let cron = parser.parse(start).map_err(|error| {
-        format!(
-            "start = {start:?} is no cron expression of five fields, such as \"0 18 * * MON-FRI\": {error}"
-        )
-    })?;
-    if zone.trim().is_empty() {
-        return Err("time_zone is empty: give one such as \"Europe/Berlin\", or remove it for UTC".to_owned());
-    }
-    let zone = TimeZone::get(zone)
-        .map_err(|_| format!("time_zone = {zone:?} is not known; give one such as \"Europe/Berlin\""))?;
-    if cron.find_next_occurrence(&ANY_INSTANT.to_zoned(zone.clone()), true).is_err() {
-        return Err(format!("start = {start:?} never comes"));
-    }
-    match SignedDuration::try_from(duration) {
-        Ok(length) if length > SignedDuration::ZERO && length <= LONGEST_HOLD => {
-            Ok(Times::Recurring { start: Box::new(cron), zone, length })
-        }
-        Ok(_) | Err(_) => Err("duration must be above 0s, and 366 days at most".to_owned()),
-    }
-}
-
-fn once(from: &str, until: &str) -> Result<Times, String> {
-    let instant = |key: &str, text: &str| {
-        let refused =
-            |error| format!("{key} = {text:?} is no instant such as \"2026-12-24T18:00:00+01:00\": {error}");
-        text.parse::<Timestamp>().map_err(refused)
-    };
-    let (from, until) = (instant("from", from)?, instant("until", until)?);
-    if until <= from || until.duration_since(from) > LONGEST_HOLD {
-        return Err("until must be after from, by 366 days at most".to_owned());
-    }
-    Ok(Times::Once { from, until })
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -110,13 +110,23 @@ fn a_window_that_cannot_be_used_is_named() {
     refuse(json!({"name": "x", "from": "2026-11-29T00:00:00Z"}), "give start and duration");
     refuse(json!({"name": "x\u{1b}", "from": "2026-11-29T00:00:00Z"}), "a name has");
     refuse(with("0 0 1 * * *", "1h"), "start = \"0 0 1 * * *\" is no cron expression");
-    refuse(with("evening", "1h"), "is no cron expression");
+    refuse(with("evening", "1h"), "is no cron expression, which has five fields: minute, hour,");
+    refuse(with("", "1h"), "start = \"\" is no cron expression, which has five fields");
+    refuse(with("61 * * * *", "1h"), "start = \"61 * * * *\": \"61\" is no minute, which is 0 to 59");
+    refuse(
+        with("0 18 * * MON-FUN", "1h"),
+        "\"MON-FUN\" is no day of the week, which is 0 to 7 or SUN to SAT",
+    );
+    refuse(with("0 18 * * *", "soon"), "no duration, which is numbers with units in quotes");
     refuse(with("0 0 31 2 *", "1h"), "never comes");
     refuse(with("0 18 * * *", "0s"), "duration must be above 0s");
     refuse(with("0 0 1 1 *", "8785h"), "duration must be above 0s, and 366 days at most");
-    refuse(with("0 18 * * *", "24h"), "it begins again before it has ended, for ever");
-    refuse(with("* * * * *", "1m"), "it begins again before it has ended, for ever");
+    refuse(with("0 18 * * *", "24h"), "it leaves no gap before it begins again");
+    refuse(with("* * * * *", "1m"), "it leaves no gap before it begins again");
     refuse(json!({"name": "x", "strat": "0 1 * * *"}), "unknown field `strat`");
+    let mut both = with("0 18 * * *", "1h");
+    both["until"] = json!("2026-11-29T00:00:00Z");
+    refuse(both, "maintenance_windows[1] (x): it has keys of both forms: keep start and duration");
     refuse(
         json!({"name": "x", "from": "2026-11-29T00:00:00Z", "until": "soon"}),
         "until = \"soon\" is no instant",
@@ -132,6 +142,20 @@ fn a_window_that_cannot_be_used_is_named() {
     refuse(elsewhere, "time_zone is empty: give one");
 }
 
+/// Without the hour that Berlin has twice in October, and New York a week later, there would be no gap at all.
+#[test]
+fn windows_whose_only_gap_is_made_by_a_change_of_the_clock_are_refused_as_well() {
+    let window = |name: &str, start: &str, duration: &str, zone: &str| json!({"name": name, "start": start, "duration": duration, "time_zone": zone});
+    for zone in ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"] {
+        let error = windows(json!([window("x", "0 18 * * *", "24h", zone)])).unwrap_err();
+        assert!(error.contains("(x): it leaves no gap before it begins again"), "{error}");
+        let halves =
+            json!([window("day", "0 6 * * *", "12h", zone), window("night", "0 18 * * *", "12h", zone)]);
+        assert!(windows(halves).unwrap_err().contains("day and night leave no gap"), "{zone}");
+        assert!(windows(json!([window("x", "0 18 * * *", "23h 59m", zone)])).is_ok(), "{zone}");
+    }
+}
+
 #[test]
 fn windows_for_all_alerts_that_leave_no_gap_between_them_are_refused() {
     let half = |name: &str, start: &str| json!({"name": name, "start": start, "duration": "12h"});
@@ -142,15 +166,21 @@ fn windows_for_all_alerts_that_leave_no_gap_between_them_are_refused() {
 #[test]
 fn windows_that_never_end_for_an_alert_hold_nothing_of_it() {
     let half = |name: &str, start: &str, severity: &[&str]| json!({"name": name, "start": start, "duration": "12h", "match": {"severity": severity}});
-    let windows = windows(json!([
-        half("day", "0 6 * * *", &["Sev3", "Sev4"]),
-        half("night", "0 18 * * *", &["Sev2", "Sev3"])
-    ]))
-    .unwrap();
+    let halves = || {
+        json!([half("day", "0 6 * * *", &["Sev3", "Sev4"]), half("night", "0 18 * * *", &["Sev2", "Sev3"])])
+    };
+    let windows = windows(halves()).unwrap();
     let alert = |severity: &str| AlertView { severity: severity.to_owned(), ..AlertView::default() };
     let noon = at("2026-11-25T12:00:00Z");
     assert_eq!(windows.hold(noon, &alert("Sev3")), None);
     assert_eq!(windows.hold(noon, &alert("Sev4")).unwrap().until, at("2026-11-25T18:00:00Z"));
+    let mut in_berlin = halves();
+    in_berlin
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .for_each(|window| window["time_zone"] = json!("Europe/Berlin"));
+    assert_eq!(self::windows(in_berlin).unwrap().hold(noon, &alert("Sev3")), None);
 }
 
 #[test]
