@@ -59,7 +59,7 @@ enum Command {
         /// The tenant that sent it.
         #[arg(long, default_value_t = Uuid::nil())]
         tenant: Uuid,
-        /// What would be decided at this instant of RFC 3339, such as 2026-12-24T18:00:00+01:00, instead of now:
+        /// Say what would be decided at this instant of RFC 3339 instead of now, such as 2026-12-24T18:00:00+01:00:
         /// maintenance windows come and go.
         #[arg(long, value_name = "INSTANT")]
         at: Option<Timestamp>,

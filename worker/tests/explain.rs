@@ -136,6 +136,22 @@ fn an_alert_in_a_maintenance_window_is_told_until_when_its_ticket_waits_and_for_
 }
 
 #[test]
+fn at_another_instant_it_says_what_would_be_decided_then() {
+    let severe = text(&alert(Kind::MetricStatic).fired()).replace("\"Sev2\"", "\"Sev0\"");
+    let waits = |at: Timestamp| -> Value {
+        let output = explain(severe.as_bytes(), &["--json", "--at", &at.to_string()]);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        said["tickets"][0]["waits"].clone()
+    };
+    let hour = SignedDuration::from_hours(1);
+    assert_eq!(waits(tomorrow() + hour), Value::Null);
+    assert!(waits(tomorrow() - hour).as_str().unwrap().ends_with("(maintenance window the longest day)"));
+
+    let output = explain(severe.as_bytes(), &["--at", "2026-12-24"]);
+    assert!(!output.status.success() && text(&output.stderr).contains("--at <INSTANT>"), "{output:?}");
+}
+
+#[test]
 fn a_resolved_notification_shows_the_texts_of_the_resolution() {
     let alert = alert(Kind::MetricStatic);
     let resolved = text(&alert.resolved(Timestamp::UNIX_EPOCH).unwrap());

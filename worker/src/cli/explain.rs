@@ -103,12 +103,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn explain(
-    config: &Config,
-    tenant: Uuid,
-    at: Timestamp,
-    notification: &Notification<'_>,
-) -> Explanation {
+fn explain(config: &Config, tenant: Uuid, at: Timestamp, notification: &Notification<'_>) -> Explanation {
     let (view, policy) = (AlertView::new(tenant, notification), &config.policy);
     // An incident that is over is Fired as well, as far as the essentials go.
     let transition = match Subject::read(notification).condition {
@@ -129,7 +124,9 @@ fn explain(
         None => None,
     };
     let tickets = choice.routes.iter().flat_map(|route| {
-        route.targets.iter().map(|target| planned(policy, route, target, tenant, &view, transition))
+        let waits = waits(policy, route, at, &view, transition);
+        let planned = |target: &String| planned(route, target, tenant, &view, transition, waits.clone());
+        route.targets.iter().map(planned).collect::<Vec<_>>()
     });
     Explanation {
         tickets: tickets.collect(),
@@ -149,12 +146,12 @@ fn explain(
 }
 
 fn planned(
-    policy: &Policy,
     route: &Route,
     target: &str,
     tenant: Uuid,
     view: &AlertView,
     transition: Transition,
+    waits: Option<String>,
 ) -> Planned {
     let (ticket, mut failures) = (TicketView::default(), Vec::new());
     let mut render = |template: &Template| {
@@ -173,16 +170,6 @@ fn planned(
     let group = group(route, tenant, view);
     failures.extend(group.fallback.clone());
     let weight = route.weight(view.level);
-    let waits = match transition {
-        Transition::Resolve => waits("resolve_after", route.pace.resolve_after),
-        Transition::Open | Transition::Update | Transition::Reopen => {
-            let held = policy.hold_new(route, Timestamp::now(), view);
-            held.map(|Hold { until, window }| {
-                format!("until {} (maintenance window {window})", second(until))
-            })
-            .or_else(|| waits("open_after", route.pace.open_after))
-        }
-    };
     Planned {
         target: target.to_owned(),
         rule: route.name.clone(),
@@ -218,7 +205,27 @@ fn when_resolved(route: &Route, view: &AlertView, transition: Transition) -> Opt
     }
 }
 
-fn waits(setting: &str, wait: Duration) -> Option<String> {
+/// How long what was heard at an instant waits before it is written.
+fn waits(
+    policy: &Policy,
+    route: &Route,
+    at: Timestamp,
+    view: &AlertView,
+    transition: Transition,
+) -> Option<String> {
+    match transition {
+        Transition::Resolve => so_long("resolve_after", route.pace.resolve_after),
+        Transition::Open | Transition::Update | Transition::Reopen => {
+            let held = policy.hold_new(route, at, view);
+            held.map(|Hold { until, window }| {
+                format!("until {} (maintenance window {window})", second(until))
+            })
+            .or_else(|| so_long("open_after", route.pace.open_after))
+        }
+    }
+}
+
+fn so_long(setting: &str, wait: Duration) -> Option<String> {
     let length = SpanPrinter::new().unsigned_duration_to_string(&wait);
     (!wait.is_zero()).then(|| format!("{length} ({setting})"))
 }
