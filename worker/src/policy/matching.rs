@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
+use shared::alert::Severity;
 use shared::settings::{SettingsError, list};
+
+use crate::kind::Kind;
 
 mod facts;
 mod glob;
@@ -30,12 +33,15 @@ const MAX_PATTERN_BYTES: usize = 256 * 1024;
 pub struct MatchSettings {
     /// `Sev0` to `Sev4`; the empty pattern is for alerts without one.
     #[serde(deserialize_with = "list")]
+    #[schemars(extend("examples" = Severity::ALL.map(Severity::as_str)))]
     pub severity: Vec<String>,
     /// `metric_static`, `log_v2`, `service_health`, …
     #[serde(deserialize_with = "list")]
+    #[schemars(extend("examples" = Kind::ALL.map(Kind::name)))]
     pub kind: Vec<String>,
     /// `true` for what the portal's test button made, else `false`.
     #[serde(deserialize_with = "list")]
+    #[schemars(extend("examples" = ["true", "false"]))]
     pub test: Vec<String>,
     /// `Metric`, `Log`, `Activity Log`, …
     #[serde(deserialize_with = "list")]
