@@ -199,6 +199,22 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_a_target_does_not_take_as_it_runs_is_refused_whatever_the_file_makes_of_the_target() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let described = |text: &str| std::fs::write(file.path(), text).unwrap();
+        described(NEEDED);
+        let reloader = reloader(file.path());
+        let anew = NEEDED.replace(".servicenow]", ".request_tracker]\n    queue = \"Alerts\"");
+        described(&format!("route.open.fields.state = 'x'\n{anew}"));
+        assert!(config::load(Some(file.path())).is_ok(), "another product may take it");
+        let refusal = reloader.read().unwrap_err();
+        assert!(
+            refusal.starts_with("route: route.open.fields.state cannot be set in target \"snow\""),
+            "{refusal}"
+        );
+    }
+
+    #[test]
     fn rules_with_a_template_that_fails_on_every_alert_are_refused() {
         let refusal = read("route.open.summary = '{{ alert.sumary }}'").unwrap_err();
         assert!(refusal.starts_with("route: route.open.summary fails on every alert"), "{refusal}");
