@@ -113,11 +113,13 @@ impl Sweep {
 
     async fn forget_some(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         let retention = self.settings.retention;
+        let counted = self.policies.borrow().storms_last();
         Ok(retention::forget_attempts(&mut *connection, retention).await?
             | retention::forget_notifications(&mut *connection, retention).await?
             | retention::retire_tickets(&mut *connection, retention).await?
             | retention::forget_tickets(&mut *connection, retention).await?
             | retention::forget_alerts(&mut *connection, retention).await?
+            | retention::forget_storms(&mut *connection, retention.max(counted)).await?
             | retention::forget_dead_letters(connection, retention).await?)
     }
 }

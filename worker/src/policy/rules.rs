@@ -256,6 +256,13 @@ impl Policy {
         self.records_resolved
     }
 
+    /// How long a count of new tickets matters at most after its window has begun.
+    #[must_use]
+    pub fn storms_last(&self) -> Duration {
+        let longest = self.routes().filter_map(|route| route.storm).map(|limit| limit.window).max();
+        longest.unwrap_or_default().saturating_mul(2)
+    }
+
     /// Every target that a route names.
     #[must_use]
     pub fn targets(&self) -> &BTreeSet<String> {

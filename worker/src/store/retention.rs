@@ -101,6 +101,20 @@ pub async fn forget_alerts(executor: impl PgExecutor<'_>, retention: Duration) -
     few(gone, executor, retention).await
 }
 
+/// Removes counts of new tickets that nothing was added to for so long; answers whether there are more. A ticket of a
+/// storm knows by itself since when that was.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_storms(executor: impl PgExecutor<'_>, quiet: Duration) -> Result<bool, sqlx::Error> {
+    let gone = sqlx::query(
+        "DELETE FROM storms WHERE (target, route, tenant_id) IN (
+             SELECT target, route, tenant_id FROM storms WHERE window_from < now() - $1 * interval '1 second'
+             LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    );
+    few(gone, executor, quiet).await
+}
+
 /// Removes dead letters that were replayed or discarded before the retention, with the record of it; one that waits is
 /// never removed. Answers whether there are more.
 ///

@@ -56,21 +56,14 @@ pub async fn lock(
     connection: &mut PgConnection,
     places: impl Iterator<Item = &Place> + Clone,
 ) -> Result<(BTreeMap<Place, Rate>, Timestamp), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO storms (target, route, tenant_id, window_from, events)
+    let rows: Vec<Row> = sqlx::query_as(
+        // Also what is there is written, which locks it. The sweep may have removed what was read a moment before.
+        "INSERT INTO storms AS s (target, route, tenant_id, window_from, events)
          SELECT target, route, tenant_id, now(), 0
          FROM UNNEST($1::text[], $2::text[], $3::uuid[]) AS u (target, route, tenant_id)
-         ORDER BY target, route, tenant_id ON CONFLICT DO NOTHING",
-    )
-    .bind(places.clone().map(|place| place.target.as_str()).collect::<Vec<_>>())
-    .bind(places.clone().map(|place| place.route.as_str()).collect::<Vec<_>>())
-    .bind(places.clone().map(|place| place.tenant_id).collect::<Vec<_>>())
-    .execute(&mut *connection)
-    .await?;
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT s.* FROM storms s
-         JOIN UNNEST($1::text[], $2::text[], $3::uuid[]) AS u (target, route, tenant_id) USING (target, route, tenant_id)
-         ORDER BY target, route, tenant_id FOR UPDATE OF s",
+         ORDER BY target, route, tenant_id
+         ON CONFLICT (target, route, tenant_id) DO UPDATE SET events = s.events
+         RETURNING s.*",
     )
     .bind(places.clone().map(|place| place.target.as_str()).collect::<Vec<_>>())
     .bind(places.clone().map(|place| place.route.as_str()).collect::<Vec<_>>())

@@ -4,7 +4,9 @@ use azure_simulator::alerts::Alert;
 use itsm_simulator::servicenow::Ticket;
 use itsm_simulator::{Effect, Fault};
 
-use worker::store::listing;
+use worker::reconcile::rate::Rate;
+use worker::store::storms::{self, Place};
+use worker::store::{listing, retention};
 
 use crate::world::{Differences, World, in_world, metric, minutes_after, until};
 
@@ -122,6 +124,53 @@ fn a_storm_whose_ticket_is_parked_takes_no_alerts_of_the_next_interval_and_a_ret
         world.settled(11).await;
         let retried = world.snow().tickets().pop().unwrap();
         assert!(retried.field("description").contains("3 alerts by now, 3 of them firing"), "{retried:?}");
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_count_of_tickets_is_forgotten_when_it_is_old_and_counting_goes_on_beside_that() {
+    in_world(async {
+        let world = World::with_workers(0).await;
+        let place = |route: &str| Place {
+            target: "snow".to_owned(),
+            route: route.to_owned(),
+            tenant_id: uuid::Uuid::from_u128(7),
+        };
+        let both = [place("new"), place("old")];
+        let since = async |age: i64| {
+            let mut connection = world.pool.acquire().await.unwrap();
+            let (_, now) = storms::lock(&mut connection, both.iter()).await.unwrap();
+            let rate = |age| Rate {
+                window_from: now - jiff::SignedDuration::from_hours(age),
+                events: 1,
+                exceeded_since: None,
+            };
+            let rates = [(place("new"), rate(0)), (place("old"), rate(age))].into();
+            storms::keep(&mut connection, &rates).await.unwrap();
+        };
+        let routes = async || -> Vec<String> {
+            sqlx::query_scalar("SELECT route FROM storms ORDER BY 1").fetch_all(&world.pool).await.unwrap()
+        };
+        since(2).await;
+        let hour = std::time::Duration::from_secs(3600);
+        let mut sweep = world.pool.begin().await.unwrap();
+        assert!(!retention::forget_storms(&mut *sweep, hour).await.unwrap());
+        // Somebody counts before the sweep has committed.
+        let commit = async {
+            until("the count waits for the sweep", async || {
+                let waiting = "SELECT count(*) > 0 FROM pg_stat_activity
+                               WHERE datname = current_database() AND wait_event_type = 'Lock'";
+                sqlx::query_scalar::<_, bool>(waiting).fetch_one(&world.pool).await.unwrap().then_some(())
+            })
+            .await;
+            sweep.commit().await.unwrap();
+        };
+        futures_util::future::join(since(0), commit).await;
+        assert_eq!(routes().await, ["new", "old"]);
+        since(2).await;
+        retention::forget_storms(&world.pool, hour).await.unwrap();
+        assert_eq!(routes().await, ["new"]);
         world.stop().await;
     });
 }
