@@ -23,6 +23,8 @@ pub struct Outcome {
     pub told_through: Option<Timestamp>,
     /// Alerts of a storm that the work item tells of.
     pub told_alerts: u32,
+    /// Something was written on the work item, or may have been: people need not be told again soon.
+    pub wrote: bool,
     pub ci_id: Option<String>,
     pub ci_name: Option<String>,
     pub ci_missing: Option<String>,
@@ -108,11 +110,9 @@ pub async fn record(
                            THEN now() + o.retry_ms * interval '1 millisecond'
                            WHEN t.version > o.version THEN coalesce(t.then_due_at, now()) END,
              then_due_at = NULL,
-             written_at = CASE WHEN o.synced <> t.synced OR o.told_through IS DISTINCT FROM t.told_through
-                                    OR o.told_alerts <> t.told_alerts THEN now()
-                               ELSE t.written_at END
+             written_at = CASE WHEN o.wrote THEN now() ELSE t.written_at END
          FROM jsonb_to_recordset($1) AS o (ticket_id uuid, lease_number bigint, version bigint, external_id text,
-              external_number text, synced text, told_through timestamptz, told_alerts bigint, ci_id text, ci_name text, ci_missing text,
+              external_number text, synced text, told_through timestamptz, told_alerts bigint, wrote boolean, ci_id text, ci_name text, ci_missing text,
               create_unsure boolean, write_unsure boolean, double_checked boolean, looked boolean, left_alone boolean,
               brought_back integer, retry_ms bigint, park boolean, error text, settled_reason text)
          WHERE t.ticket_id = o.ticket_id AND t.lease_number = o.lease_number

@@ -1,4 +1,5 @@
-//! A resolution that waits for `resolve_after` waits for all of it, whatever becomes of the claim that was there.
+//! What waits for its time: a resolution does for all of `resolve_after`, whatever becomes of the claim that was there,
+//! and a note no longer than from the last one.
 
 use azure_simulator::alerts::Alert;
 use bytes::Bytes;
@@ -149,6 +150,26 @@ fn a_resolution_waits_for_its_time_when_somebody_writes_who_has_lost_the_ticket(
         desk.record(made(&claim, "only")).await;
         desk.doubt(&claim).await;
         desk.is_held_back(&alert).await;
+        desk.world.stop().await;
+    });
+}
+
+#[test]
+fn a_state_that_was_only_seen_puts_off_no_note() {
+    in_world(async {
+        let desk = Desk::open().await;
+        let (_, claim) = desk.claimed_anew(&metric(1)).await;
+        desk.change("UPDATE tickets SET written_at = now() - interval '1 day'").await;
+        let written = async || -> bool {
+            let lately = "SELECT written_at > now() - interval '1 hour' FROM tickets";
+            sqlx::query_scalar(lately).fetch_one(&desk.world.pool).await.unwrap()
+        };
+        let seen = Outcome { synced: "resolved", wrote: false, ..made(&claim, "only") };
+        desk.record(Outcome { error: Some("503".to_owned()), retry_ms: Some(0), ..seen }).await;
+        assert!(!written().await);
+        let claim = desk.claim().await.unwrap();
+        desk.record(made(&claim, "only")).await;
+        assert!(written().await);
         desk.world.stop().await;
     });
 }

@@ -243,6 +243,7 @@ pub(crate) fn made(claim: &Claim, number: &str) -> Outcome {
         synced: "open",
         told_through: Some(claim.fired_at),
         told_alerts: 0,
+        wrote: true,
         ci_id: None,
         ci_name: None,
         ci_missing: None,

@@ -8,7 +8,7 @@ use super::{Done, Ending};
 use crate::config::RetrySettings;
 use crate::connector::{ConnectorError, WorkItemState};
 use crate::store::claims::Ci;
-use crate::store::outcomes::Outcome;
+use crate::store::outcomes::{Attempt, Outcome};
 use crate::store::{detail, storable};
 use crate::sync::plan::Settlement;
 use crate::sync::retry::{self, Failing, Verdict};
@@ -52,6 +52,7 @@ pub(super) fn outcome(done: &Done, settings: &RetrySettings, now: Timestamp) -> 
         }),
         told_through: claim.item.as_ref().map(|item| item.told_through),
         told_alerts: claim.storm.as_ref().map_or(0, |storm| storm.told),
+        wrote: wrote(&done.attempts),
         ci_id: ci_id.map(storable),
         ci_name: ci_name.map(storable),
         ci_missing: ci_missing.as_deref().map(detail),
@@ -80,7 +81,46 @@ pub(super) fn outcome(done: &Done, settings: &RetrySettings, now: Timestamp) -> 
     }
 }
 
+/// Whether people were told anything about the alerts, or may have been. A state that was only seen is no news to them.
+fn wrote(attempts: &[Attempt]) -> bool {
+    attempts.iter().any(|attempt| {
+        matches!(attempt.action, "create" | "note" | "resolve" | "reopen")
+            && matches!(attempt.outcome, "ok" | "ambiguous")
+    })
+}
+
 /// A little longer than to the end: whoever comes before it waits again.
 fn wait(now: Timestamp, until: Timestamp) -> Duration {
     Duration::try_from(until.duration_since(now)).unwrap_or_default().saturating_add(Duration::from_millis(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn people_are_told_by_what_is_written_and_not_by_what_is_seen() {
+        let wrote = |action, outcome| {
+            let call = |action, outcome| Attempt {
+                ticket_id: Uuid::nil(),
+                lease_number: 1,
+                worker: String::new(),
+                started_at: Timestamp::UNIX_EPOCH,
+                duration_ms: 1,
+                action,
+                outcome,
+                detail: None,
+            };
+            wrote(&[call("read", "ok"), call(action, outcome)])
+        };
+        for action in ["create", "note", "resolve", "reopen"] {
+            assert!(wrote(action, "ok") && wrote(action, "ambiguous"), "{action}");
+            assert!(!wrote(action, "rejected") && !wrote(action, "unavailable"), "{action}");
+        }
+        for action in ["look_up", "read", "bind", "close_double"] {
+            assert!(!wrote(action, "ok"), "{action}");
+        }
+    }
 }
