@@ -77,6 +77,14 @@ pub async fn reconcile(
         if !expiring.is_empty() {
             alerts::expire_after(connection, &expiring).await?;
         }
+        let endless: Vec<AlertKey> = verdicts
+            .iter()
+            .filter(|(_, judged)| judged.view.never_resolves)
+            .map(|(alert, _)| *alert)
+            .collect();
+        if !endless.is_empty() {
+            alerts::never_resolve(connection, &endless).await?;
+        }
         let mut storms = Storms::lock(connection, policy, verdicts.values().flat_map(Judged::places)).await?;
         let mut rounds = 0..MOST_ROUNDS;
         loop {

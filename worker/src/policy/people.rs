@@ -88,7 +88,8 @@ impl People {
     /// Whatever they decide stands until the alert fires anew.
     pub const LEFT_ALONE: Self = Self { closed: AfterClose::Leave, resolved: AfterResolve::Leave };
 
-    /// As it applies to this alert: where Azure never says that it is over, people alone can end its ticket.
+    /// As it applies to a ticket of which only this alert fires: where Azure never says that it is over, people alone can
+    /// end the ticket.
     #[must_use]
     pub fn towards(self, alert: &AlertView) -> Self {
         if alert.never_resolves { Self::LEFT_ALONE } else { self }

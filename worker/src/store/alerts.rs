@@ -128,6 +128,18 @@ pub async fn expire_after(
     Ok(())
 }
 
+/// Notes of alerts that nothing Azure sends will ever resolve them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn never_resolve(connection: &mut PgConnection, alerts: &[AlertKey]) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE alerts SET never_resolves = true WHERE alert_key = ANY($1) AND NOT never_resolves")
+        .bind(alerts.iter().map(|alert| alert.0.to_vec()).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// The states of up to so many alerts whose time has come, locked until the transaction ends, in the order in which the
 /// intake locks them. Those that somebody has locked may be hearing of a new firing just now.
 ///

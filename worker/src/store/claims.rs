@@ -120,6 +120,10 @@ pub struct Source {
     pub follows: Option<String>,
     /// How many alerts the ticket stands for, up to a limit.
     pub alerts: u32,
+    /// Whether the alert fires, and not only another one of the ticket.
+    pub firing: bool,
+    /// Another alert of the ticket fires, and Azure may resolve it.
+    pub another_may_resolve: bool,
     /// Whether the alert counts as resolved though nothing said so.
     pub auto_resolved: bool,
 }
@@ -159,6 +163,8 @@ struct Row {
     resolved_body: Option<String>,
     follows_number: Option<String>,
     alerts: i64,
+    firing: bool,
+    another_may_resolve: bool,
     auto_resolved: bool,
 }
 
@@ -242,6 +248,10 @@ pub async fn claim_due(
                 a.tenant_id, a.alert_id, f.body AS fired_body, r.body AS resolved_body,
                 p.external_number AS follows_number,
                 (SELECT count(*) FROM (SELECT FROM ticket_alerts m WHERE m.ticket_id = c.ticket_id LIMIT $7) few) AS alerts,
+                a.firing,
+                EXISTS (SELECT FROM ticket_alerts m JOIN alerts o USING (alert_key)
+                        WHERE m.ticket_id = c.ticket_id AND o.firing AND NOT o.never_resolves
+                          AND o.alert_key <> c.shown_alert) AS another_may_resolve,
                 NOT a.firing AND coalesce(a.resolved_notification = $8, false) AS auto_resolved
          FROM claimed c
          JOIN due USING (ticket_id)
@@ -324,6 +334,8 @@ impl Row {
                 resolved: self.resolved_body,
                 follows: self.follows_number,
                 alerts: u32::try_from(self.alerts).unwrap_or(u32::MAX),
+                firing: self.firing,
+                another_may_resolve: self.another_may_resolve,
                 auto_resolved: self.auto_resolved,
             },
         })

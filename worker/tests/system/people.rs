@@ -234,6 +234,32 @@ fn a_ticket_of_an_alert_that_azure_never_resolves_stays_as_people_leave_it() {
     });
 }
 
+#[test]
+fn a_ticket_that_alerts_share_is_left_only_if_azure_resolves_none_of_those_that_fire() {
+    in_world(async {
+        let world = with_people("route.correlation_key = 'one'").await;
+        let ends = metric(1);
+        let rule = azure_simulator::alerts::AlertRule::new(kind("activity-administrative"), 7, 2);
+        let endless = rule.fire(minutes_after(&ends, 5));
+        let first = fired(&world, &ends).await;
+        world.send(endless.fired()).await;
+        world.settled(2).await;
+        world.snow().change_as_person(&first.number, PersonalChange::Close).unwrap();
+        let second = successor(&world, &first).await;
+
+        // The ticket shows the alert that fired last, which does not fire any more.
+        let last = ends.again(minutes_after(&ends, 10));
+        world.send(last.fired()).await;
+        world.settled(3).await;
+        world.send(last.resolved(minutes_after(&ends, 15)).unwrap()).await;
+        world.settled(4).await;
+        world.snow().change_as_person(&second.number, PersonalChange::Close).unwrap();
+        left(&world, &second).await;
+        assert_eq!(world.snow().tickets().len(), 2);
+        world.stop().await;
+    });
+}
+
 async fn with_people(settings: &str) -> World {
     let settings = format!("{LOOKS}\n{settings}");
     World::build(2, &Differences { settings: &settings, ..Differences::default() }).await
