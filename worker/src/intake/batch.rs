@@ -246,6 +246,8 @@ impl Judged {
                 correlation_key: group.correlation_key(target),
                 title: text::line(&self.view.title, MAX_TITLE_CHARS),
                 storm_since: None,
+                // By this worker's clock, unlike all that is counted from now. Whoever claims the ticket asks again by its
+                // own, so a wrong clock shifts the end of a window by its error and no more.
                 wait: policy.wait(route, Timestamp::now(), &self.view),
                 ticket: first(alert, &self.state),
             });

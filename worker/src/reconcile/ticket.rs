@@ -34,6 +34,7 @@ pub enum There {
     Nothing,
     /// Or it may have been made, and nobody knows yet.
     Open,
+    /// Or told that its alerts are resolved, and left to people, who may have it open.
     Resolved,
     /// The ITSM has closed it.
     Closed,

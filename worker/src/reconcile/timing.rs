@@ -84,7 +84,7 @@ pub fn due(
             Some(limit) if flaps(returns) => Due::Anew(limit.window.max(pace.resolve_after)),
             Some(_) | None => Due::Anew(pace.resolve_after),
         },
-        // Nobody works on what is resolved.
+        // It is resolved, or was left to people as if it were: they take the alert for over.
         (There::Resolved | There::Closed, _, Wants::Open) => Due::Anew(Duration::ZERO),
         (There::Open, Wants::Resolved, Wants::Open) => Due::Anew(note_after),
         (There::Open, Wants::Open, Wants::Open) => Due::Within(note_after),
