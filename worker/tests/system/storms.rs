@@ -1,8 +1,11 @@
 //! Many alerts at once, and alerts that come and go, make few tickets and few notes.
 
+use std::time::Duration;
+
 use azure_simulator::alerts::Alert;
-use itsm_simulator::servicenow::Ticket;
+use itsm_simulator::servicenow::{PersonalChange, Ticket};
 use itsm_simulator::{Effect, Fault};
+use rustix::process::Signal;
 
 use worker::reconcile::rate::Rate;
 use worker::store::storms::{self, Place};
@@ -26,7 +29,7 @@ async fn wanted(world: &World, what: &str) {
 }
 
 fn is_of_a_storm(ticket: &Ticket) -> bool {
-    ticket.field("short_description") == "Many Azure Monitor alerts at once (route)"
+    ticket.field("short_description").starts_with("Many Azure Monitor alerts at once")
 }
 
 #[test]
@@ -129,6 +132,146 @@ fn a_storm_whose_ticket_is_parked_takes_no_alerts_of_the_next_interval_and_a_ret
 }
 
 #[test]
+fn the_ticket_of_a_storm_in_a_window_waits_for_its_end_unless_an_alert_joins_that_no_window_holds() {
+    in_world(async {
+        let (now, hour) = (jiff::Timestamp::now(), jiff::SignedDuration::from_hours(1));
+        let window = format!(
+            "maintenance_windows = [{{ name = 'work', match = {{ rule = 'cpu-high-0*' }}, from = '{}', until = '{}' }}]",
+            now - hour,
+            now + hour
+        );
+        let world = with(&format!(
+            "{window}
+             route.storm = {{ limit = 3, interval = '10m', note_every = '100ms' }}
+             route.open_after = '1s'"
+        ))
+        .await;
+        let held: Vec<_> = (0..5).map(metric).collect();
+        world.send_all(held.iter().map(Alert::fired).collect()).await;
+        let waiting = async |count: usize| {
+            until("these wait for the end of the window", async || {
+                let waits_until = world.tickets().await.into_iter().filter_map(|ticket| ticket.waits_until);
+                let end = now + jiff::SignedDuration::from_mins(59);
+                (waits_until.filter(|until| until.to_jiff() > end).count() == count).then_some(())
+            })
+            .await;
+        };
+        waiting(1 + LIMIT).await;
+        world.send(metric(10).fired()).await;
+        waiting(LIMIT).await;
+        let early = until("the storm has a ticket", async || {
+            sqlx::query_scalar::<_, Option<bool>>(
+                "SELECT min(started_at) < (SELECT max(received_at) FROM notifications) + interval '1 second'
+                 FROM attempts",
+            )
+            .fetch_one(&world.pool)
+            .await
+            .unwrap()
+        })
+        .await;
+        let storm = world.incident();
+        assert!(is_of_a_storm(&storm) && storm.field("description").contains("3 alerts by now"), "{storm:?}");
+        assert!(!early, "open_after counts for it");
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_storm_whose_ticket_people_close_goes_on_in_another_one() {
+    in_world(async {
+        for (closed, told) in [("new", "3 alerts by now"), ("leave", "4 alerts by now")] {
+            let settings = format!(
+                "sweep.interval = '100ms'
+                 sync.look_again.every = '200ms'
+                 route.people.closed = '{closed}'
+                 route.storm = {{ limit = 1, interval = '10m', note_every = '100ms' }}"
+            );
+            let world = with(&settings).await;
+            let alerts: Vec<_> = (0..5).map(metric).collect();
+            world.send_all(alerts[..4].iter().map(Alert::fired).collect()).await;
+            world.settled(4).await;
+            let find = |number: &str| world.snow().ticket(number).unwrap();
+            let old = world.snow().tickets().into_iter().find(is_of_a_storm).unwrap();
+            until("it tells of all", async || {
+                let tells = |text: &str| text.contains("3 alerts by now");
+                let old = find(&old.number);
+                let noted = old.journal.iter().any(|entry| tells(&entry.value));
+                (noted || tells(old.field("description"))).then_some(())
+            })
+            .await;
+            world.snow().change_as_person(&old.number, PersonalChange::Close).unwrap();
+            let writes = find(&old.number).writes.len();
+            if closed == "leave" {
+                until("it is left", async || {
+                    world.tickets().await.iter().any(|ticket| ticket.state == "left").then_some(())
+                })
+                .await;
+                world.send(alerts[4].fired()).await;
+            }
+            let new = until("the storm has another ticket", async || {
+                let mut tickets = world.snow().tickets();
+                tickets.retain(|ticket| is_of_a_storm(ticket) && ticket.number != old.number);
+                tickets.pop()
+            })
+            .await;
+            assert!(new.field("description").contains(told), "{new:?}");
+            world.send(alerts[4].fired()).await;
+            world
+                .send_all(alerts.iter().filter_map(|one| one.resolved(minutes_after(one, 5))).collect())
+                .await;
+            until("all but the closed one are resolved", async || {
+                in_state(&world, "1").is_empty().then_some(())
+            })
+            .await;
+            assert_eq!((find(&new.number).field("state"), find(&old.number).writes.len()), ("6", writes));
+            assert_eq!(world.snow().tickets().len(), 3);
+            world.stop().await;
+        }
+    });
+}
+
+#[test]
+fn a_storm_whose_rule_is_no_more_keeps_its_ticket_and_takes_no_further_alerts() {
+    in_world(async {
+        let settings = "routes = [{ name = 'old', storm = { limit = 1, interval = '10m' } }]
+            route.storm.note_every = '100ms'";
+        let world = World::build(0, &Differences { settings, ..Differences::default() }).await;
+        let former = world.process("former", &[]);
+        let alerts: Vec<_> = (0..5).map(metric).collect();
+        world.send_all(alerts[..3].iter().map(Alert::fired).collect()).await;
+        world.settled(3).await;
+        let storm = world.snow().tickets().into_iter().find(is_of_a_storm).unwrap();
+        former.stop(Signal::TERM, Duration::from_secs(10)).await;
+        let file = std::fs::read_to_string(world.settings_file()).unwrap();
+        let kept: Vec<_> = file.lines().filter(|line| !line.trim_start().starts_with("routes =")).collect();
+        std::fs::write(world.settings_file(), kept.join("\n")).unwrap();
+        world.keep(world.process("heir", &[]));
+
+        world.send_all(alerts[3..].iter().map(Alert::fired).collect()).await;
+        world.settled(5).await;
+        assert_eq!(world.snow().tickets().len(), 2 + 2, "each has its own again");
+        world
+            .send_all(alerts.iter().map(|alert| alert.again(minutes_after(alert, 5)).fired()).collect())
+            .await;
+        until("the storm's alerts stay with its ticket", async || {
+            let journal = world.snow().ticket(&storm.number)?.journal;
+            journal
+                .iter()
+                .any(|entry| entry.value.contains("2 alerts by now, 2 of them firing"))
+                .then_some(())
+        })
+        .await;
+        world.settled(10).await;
+        world
+            .send_all(alerts.iter().filter_map(|alert| alert.resolved(minutes_after(alert, 9))).collect())
+            .await;
+        world.settled(15).await;
+        assert_eq!((in_state(&world, "6").len(), world.snow().tickets().len()), (4, 4));
+        world.stop().await;
+    });
+}
+
+#[test]
 fn a_count_of_tickets_is_forgotten_when_it_is_old_and_counting_goes_on_beside_that() {
     in_world(async {
         let world = World::with_workers(0).await;
@@ -153,7 +296,7 @@ fn a_count_of_tickets_is_forgotten_when_it_is_old_and_counting_goes_on_beside_th
             sqlx::query_scalar("SELECT route FROM storms ORDER BY 1").fetch_all(&world.pool).await.unwrap()
         };
         since(2).await;
-        let hour = std::time::Duration::from_secs(3600);
+        let hour = Duration::from_secs(3600);
         let mut sweep = world.pool.begin().await.unwrap();
         assert!(!retention::forget_storms(&mut *sweep, hour).await.unwrap());
         // Somebody counts before the sweep has committed.
