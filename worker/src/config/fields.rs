@@ -46,13 +46,13 @@ fn occasion(route: &Route, transition: Transition) -> Option<Occasion> {
 mod tests {
     use super::super::tests::{NEEDED, load_text, refusal};
 
-    /// Has a place for fields in new work items alone, where it sets `key` itself.
+    /// Has a place for fields in new work items alone, where it sets `key` itself, and `server` if it knows it.
     const DESCRIBED: &str = r#"
         [targets.other.connector.http_api]
         base_url = "https://example.com"
         auth.bearer.value = "t"
         item = { id = "/id", key = "/key", state = "/state", resolved = ["done"] }
-        create = { method = "POST", path = "items", json = { key = "{{ key }}" }, fields_at = "", item = "" }
+        create = { method = "POST", path = "items", json = { key = "{{ key }}", server = "{{ ci }}" }, fields_at = "", item = "" }
         find = { method = "GET", path = "items", query = { key = "{{ key }}" }, item = "" }
         read = { method = "GET", path = "items/{{ id }}", item = "" }
         note = [{ method = "POST", path = "items/{{ id }}/notes", json = { text = "{{ note }}" } }]
@@ -82,11 +82,11 @@ mod tests {
     #[test]
     fn each_rule_is_held_against_each_of_its_targets() {
         let rule = |changes: &str| with(&format!("routes = [{{ name = 'copy', {changes} }}]"));
-        let error = refusal(&rule("target = ['snow', 'other'], open.fields = { key = 'x' }"));
-        assert!(
-            error.starts_with("copy: route.open.fields.key cannot be set in target \"other\": "),
-            "{error}"
-        );
+        for field in ["key", "server"] {
+            let error = refusal(&rule(&format!("target = ['snow', 'other'], open.fields.{field} = 'x'")));
+            let expected = format!("copy: route.open.fields.{field} cannot be set in target \"other\": ");
+            assert!(error.starts_with(&expected), "{error}");
+        }
         let error = refusal(&rule("target = 'other', update.fields = { team = 'x' }"));
         assert!(error.contains("`team`, for which no request has a place"), "{error}");
         let taken = [

@@ -163,7 +163,7 @@ impl Interface {
 }
 
 /// With and without a configuration item.
-const CIS: [Option<&str>; 2] = [Some("1"), None];
+pub(super) const CIS: [Option<&str>; 2] = [Some("1"), None];
 
 /// Every kind of new work item: a map of severities that lacks a level would park the first alert of that severity.
 fn drafts() -> Vec<Value> {
