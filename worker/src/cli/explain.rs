@@ -12,7 +12,7 @@ use serde::Serialize;
 use shared::alert::{Condition, Notification};
 use uuid::Uuid;
 
-use super::output::{Format, answer, answer_json, one_line, printable_body, second};
+use super::output::{Format, answer, answer_json, one_line, printable, printable_body, second, shortened};
 use crate::config::Config;
 use crate::connector::CiCandidate;
 use crate::intake::reading::group;
@@ -263,7 +263,7 @@ fn told(explanation: &Explanation) -> String {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
-            lines.push(format!("{name:<12} {}", one_line(value)));
+            lines.push(format!("{name:<12} {}", brief(value)));
         }
     };
     line("alert", &explanation.alert_id);
@@ -277,21 +277,22 @@ fn told(explanation: &Explanation) -> String {
     line("series", &explanation.series);
     line("ends", explanation.expires.as_deref().unwrap_or_default());
     lines.push("\nrules, in order".to_owned());
-    let width = explanation.rules.iter().map(|asked| asked.rule.chars().count()).max().unwrap_or(0);
+    let width =
+        explanation.rules.iter().map(|asked| printable(&asked.rule).chars().count()).max().unwrap_or(0);
     lines.extend(
         explanation
             .rules
             .iter()
-            .map(|asked| format!("  {:<width$}  {}", one_line(&asked.rule), one_line(&asked.says))),
+            .map(|asked| format!("  {:<width$}  {}", printable(&asked.rule), brief(&asked.says))),
     );
     lines.push("\nthe configuration item is looked for by".to_owned());
-    lines.extend(explanation.ci_candidates.iter().map(|text| format!("  {}", one_line(text))));
+    lines.extend(explanation.ci_candidates.iter().map(|text| format!("  {}", brief(text))));
     if explanation.tickets.is_empty() {
         lines.push("\nno ticket".to_owned());
     }
     for ticket in &explanation.tickets {
-        lines.push(format!("\nticket in {}, by {}", one_line(&ticket.target), one_line(&ticket.rule)));
-        let mut line = |name: &str, value: &str| lines.push(format!("  {name:<12} {}", one_line(value)));
+        lines.push(format!("\nticket in {}, by {}", brief(&ticket.target), brief(&ticket.rule)));
+        let mut line = |name: &str, value: &str| lines.push(format!("  {name:<12} {}", brief(value)));
         line("key", &ticket.correlation_key);
         if let Some(waits) = &ticket.waits {
             line("waits", waits);
@@ -305,8 +306,13 @@ fn told(explanation: &Explanation) -> String {
         ticket.fields.iter().for_each(|(name, value)| line(name, value));
         ticket.failures.iter().for_each(|failure| line("failed", failure));
         for (name, text) in [("note", &ticket.note), ("description", &ticket.description)] {
-            lines.push(format!("  {name}\n{}", printable_body(text.as_bytes())));
+            lines.push(format!("  {name}\n{}", printable_body(shortened(text).as_bytes())));
         }
     }
     lines.join("\n")
+}
+
+/// One line of it, as far as somebody reads.
+fn brief(text: &str) -> String {
+    one_line(&shortened(text))
 }

@@ -1,5 +1,6 @@
 //! How the commands answer: in text or JSON, and never with what could rewrite the operator's screen.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -9,6 +10,9 @@ use serde::Serialize;
 
 /// Characters of one text in a list.
 const MAX_CHARS: usize = 200;
+
+/// Characters of one text in the account of one thing alone; JSON has it in full.
+const MAX_TOLD_CHARS: usize = 4_000;
 
 /// In which form a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,17 @@ pub(super) fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
 /// One line of a text that is not ours, cut short.
 pub(super) fn printable(text: &str) -> String {
     one_line(text).chars().take(MAX_CHARS).collect()
+}
+
+/// As much of a text as somebody reads, and how much more there is.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_TOLD_CHARS) {
+        None => text.into(),
+        Some((end, _)) => {
+            let (told, rest) = text.split_at(end);
+            format!("{told}… ({} more characters, see --json)", rest.chars().count()).into()
+        }
+    }
 }
 
 /// One line of a text that is not ours, in full.
@@ -120,6 +135,15 @@ mod tests {
             assert!(shown.contains('a') && shown.contains('ü'));
         }
         assert_eq!(printable_body(b"a\n\xff\x1b"), "  | a\n  | \\xff\\u{1b}");
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_to_read_says_how_much_is_missing() {
+        assert_eq!(shortened(HOSTILE), HOSTILE);
+        let long = "ü".repeat(MAX_TOLD_CHARS);
+        assert_eq!(shortened(&long), long);
+        let told = shortened(&format!("{long}xyz")).into_owned();
+        assert_eq!(told, format!("{long}… (3 more characters, see --json)"));
     }
 
     #[test]
