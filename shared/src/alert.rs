@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 pub mod arm;
 pub mod identity;
+pub mod json;
 pub mod legacy;
 
 /// One webhook delivery, borrowed from the body it was read from.
@@ -268,9 +269,11 @@ fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<Option<T>, ShapeError
     serde_json::from_str(json).map(Some).map_err(ShapeError::NotJson)
 }
 
-/// A string that says something, without NUL, which Postgres cannot hold.
+/// A string that says something, without NUL, which Postgres cannot hold, and without half a character.
 fn text<'a>(raw: Option<&'a RawValue>) -> Option<Cow<'a, str>> {
-    let Text(text) = serde_json::from_str(raw?.get()).ok()?;
+    let raw = raw?;
+    let borrowed = serde_json::from_str(raw.get()).map(|Text(text)| text).ok();
+    let text = borrowed.or_else(|| json::read(raw).map(Cow::Owned))?;
     if text.trim().is_empty() {
         return None;
     }
@@ -357,6 +360,14 @@ mod tests {
     fn a_nul_in_a_text_is_replaced() {
         let body = essentials(r#""alertId":"/a\u0000b","monitorCondition":"Fired""#);
         assert_eq!(Notification::parse(body.as_bytes()).unwrap().essentials.alert_id, "/a\u{fffd}b");
+    }
+
+    #[test]
+    fn half_a_character_in_a_text_is_replaced() {
+        let body = essentials(r#""alertId":"/a\ud83d","monitorCondition":"Fired","alertRule":"\ude00b""#);
+        let read = Notification::parse(body.as_bytes()).unwrap().essentials;
+        assert_eq!(read.alert_id, "/a\u{fffd}");
+        assert_eq!(read.alert_rule.as_deref(), Some("\u{fffd}b"));
     }
 
     #[test]

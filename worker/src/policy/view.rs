@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use shared::alert::{Essentials, Notification, Schema, Severity, arm};
+use shared::alert::{Essentials, Notification, Schema, Severity, arm, json};
 use uuid::Uuid;
 
 use super::ci;
@@ -159,7 +159,7 @@ fn text(value: Option<&str>) -> String {
 
 /// Nested too deeply to be read counts as absent: the ticket is made from the rest.
 fn value(raw: Option<&RawValue>) -> Value {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or(Value::Null)
+    raw.and_then(json::read).unwrap_or(Value::Null)
 }
 
 /// The name of the first configuration item, or of the first target: a log alert's target is its workspace. A backup

@@ -11,7 +11,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use shared::alert::identity::AlertKey;
-use shared::alert::{Condition, Essentials, Notification, arm};
+use shared::alert::{Condition, Essentials, Notification, arm, json};
 use uuid::Uuid;
 
 use crate::kind::{self, Ending, Kind};
@@ -49,8 +49,7 @@ impl Subject {
         if !Kind::may_be_health(essentials) && !kind::has_sample_id(essentials) {
             return Self::alert(essentials);
         }
-        let context = notification.context.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let context = context.unwrap_or(Value::Null);
+        let context = notification.context.and_then(json::read).unwrap_or(Value::Null);
         let of_kind = Kind::recognise(essentials, &context);
         Self::new(essentials, of_kind, &context)
     }

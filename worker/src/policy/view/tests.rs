@@ -51,6 +51,14 @@ fn a_title_is_one_line_whatever_the_rule_is_called() {
 }
 
 #[test]
+fn half_a_character_in_the_context_costs_nothing_else() {
+    let body = br#"{"data": {"essentials": {"alertId": "/a", "monitorCondition": "Fired"},
+        "alertContext": {"labels": {"pod": "web\ud83d"}}}}"#;
+    let dimensions = read(body).dimensions;
+    assert_eq!(dimensions, [Dimension { name: "pod".to_owned(), value: "web\u{fffd}".to_owned() }]);
+}
+
+#[test]
 fn an_alert_of_almost_nothing_still_has_a_title_and_a_text() {
     let view = view(json!({"alertId": "/alerts/1", "monitorCondition": "Fired"}), Value::Null);
     assert_eq!(view.title, "Azure Monitor alert");
