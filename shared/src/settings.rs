@@ -21,8 +21,8 @@ const ENVIRONMENT_PREFIX: &str = "SECURE_EXPORT";
 const SEPARATOR: &str = "__";
 /// Longer than any password, token or address.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
-/// Far more than thousands of routes with all their texts.
-const MAX_SETTINGS_BYTES: u64 = 16 * 1024 * 1024;
+/// Far more than thousands of routes with all their texts. The file is read whole.
+pub const MAX_SETTINGS_BYTES: u64 = 16 * 1024 * 1024;
 /// Editors put it before the text, and no program means it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

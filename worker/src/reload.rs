@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use shared::causes::told;
+use shared::settings::MAX_SETTINGS_BYTES;
+use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -141,10 +143,16 @@ impl Reloader {
         broken.map_or(Ok(()), |broken| Err(broken.to_string()))
     }
 
+    /// What tells whether the file has changed. One that is too long is new as well, and refused when it is read again.
     async fn content(&self) -> Option<Vec<u8>> {
         let file = self.file.as_ref()?;
-        let is_regular = tokio::fs::metadata(file).await.is_ok_and(|metadata| metadata.is_file());
-        if is_regular { tokio::fs::read(file).await.ok() } else { None }
+        if !tokio::fs::metadata(file).await.is_ok_and(|metadata| metadata.is_file()) {
+            return None;
+        }
+        let mut content = Vec::new();
+        let file = tokio::fs::File::open(file).await.ok()?;
+        file.take(MAX_SETTINGS_BYTES + 1).read_to_end(&mut content).await.ok()?;
+        Some(content)
     }
 }
 

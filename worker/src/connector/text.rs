@@ -7,10 +7,9 @@ const ELLIPSIS: char = '…';
 
 /// The text as one line of at most `max_chars` characters.
 pub(crate) fn line(text: &str, max_chars: usize) -> String {
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_control() || c == ' ' || breaks(c)).filter(|w| !w.is_empty()).collect();
-    let line: String = words.join(" ").chars().filter(|c| !hides(*c)).collect();
-    truncate(&line, max_chars)
+    let seen: String = text.chars().filter(|c| !hides(*c)).collect();
+    let words = seen.split(|c: char| c.is_control() || c == ' ' || breaks(c)).filter(|word| !word.is_empty());
+    truncate(&words.collect::<Vec<_>>().join(" "), max_chars)
 }
 
 /// Whether anything is seen of the text.
@@ -82,6 +81,7 @@ mod tests {
 
     #[test]
     fn what_nobody_sees_is_left_out_and_what_scripts_need_stays() {
+        assert_eq!(line("a \u{200b} b", 50), "a b");
         let hidden = "c\u{200b}p\u{ad}u\u{feff}\u{2060}\u{e0041}\u{fff9}";
         assert_eq!((line(hidden, 50), block(hidden, 50)), ("cpu".to_owned(), "cpu".to_owned()));
         for kept in ["می\u{200c}خواهم", "👩\u{200d}🚒", "א\u{200f}!"] {
