@@ -36,6 +36,9 @@ const SETTINGS: &str = r#"
     portal_test.action = "answer"
     open.summary = "Slow: {{ alert.title }}"
     resolve.action = "leave"
+    [[routes]]
+    name = "again"
+    match = { kind = "metric_*", severity = ["Sev1"] }
     [[maintenance_windows]]
     name = "the longest day"
     match = { severity = ["Sev0"] }
@@ -99,11 +102,14 @@ fn it_says_rule_by_rule_why_and_what_the_ticket_would_say() {
     assert!(output.status.success(), "{output:?}");
     for line in [
         "condition    Fired",
+        "kind         metric_static",
+        "group        ",
         "  logs   is not for it: kind is metric_static",
         "  calls  makes none: the alert is less severe than its minimum_severity, Sev1; the next are asked",
         "  slow   makes a ticket in snow",
-        "  route  is not asked",
+        "  route  is not asked: rules before it have decided",
         "ticket in snow, by slow",
+        "  grouped by   [\"/subscriptions/",
         "  waits        5m (open_after)",
         "  in the end   nothing is written, and people end it",
         "  summary      Slow: [Sev2] ",
@@ -114,12 +120,23 @@ fn it_says_rule_by_rule_why_and_what_the_ticket_would_say() {
 }
 
 #[test]
+fn of_two_rules_that_give_it_the_same_ticket_it_tells_one_ticket() {
+    let severe = text(&alert(Kind::MetricStatic).fired()).replace("\"Sev2\"", "\"Sev1\"");
+    let said = text(&explain(severe.as_bytes(), &[]).stdout);
+    assert_eq!(said.matches("\nticket in").count(), 1, "{said}");
+    assert!(
+        said.contains("ticket in snow, by calls\n  also by      again, which add nothing to it"),
+        "{said}"
+    );
+}
+
+#[test]
 fn in_json_it_says_the_same_and_a_dropped_alert_has_no_ticket() {
     let output = explain(&alert(Kind::LogV2).fired(), &["--json"]);
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(said["tickets"].as_array().unwrap().len(), 0);
     assert_eq!(said["rules"][0]["says"], "makes none: the logs have a team of their own");
-    assert_eq!(said["rules"][3]["says"], "is not asked");
+    assert_eq!(said["rules"][3]["says"], "is not asked: rules before it have decided");
 }
 
 #[test]

@@ -34,6 +34,11 @@ struct Explanation {
     severity: String,
     rule: String,
     monitoring_service: String,
+    signal_type: String,
+    kind: &'static str,
+    test: bool,
+    subscription: String,
+    resource_group: String,
     resources: Vec<String>,
     fired_at: String,
     resolved_at: String,
@@ -58,6 +63,10 @@ struct Asked {
 struct Planned {
     target: String,
     rule: String,
+    /// Rules that would have the same ticket, with the texts of the first.
+    also_by: Vec<String>,
+    /// What the template of the key gives: alerts for which it is the same share a ticket.
+    grouped_by: String,
     correlation_key: String,
     /// Why it would not be made at once, if so.
     waits: Option<String>,
@@ -123,13 +132,21 @@ fn explain(config: &Config, tenant: Uuid, at: Timestamp, notification: &Notifica
         }
         None => None,
     };
-    let tickets = choice.routes.iter().flat_map(|route| {
+    let all = choice.routes.iter().flat_map(|route| {
         let waits = waits(policy, route, at, &view, transition);
         let planned = |target: &String| planned(route, target, tenant, &view, transition, waits.clone());
         route.targets.iter().map(planned).collect::<Vec<_>>()
     });
+    let mut tickets: Vec<Planned> = Vec::new();
+    for ticket in all {
+        // The key has the target in it.
+        match tickets.iter_mut().find(|first| first.correlation_key == ticket.correlation_key) {
+            Some(first) => first.also_by.push(ticket.rule),
+            None => tickets.push(ticket),
+        }
+    }
     Explanation {
-        tickets: tickets.collect(),
+        tickets,
         expires,
         rules: policy.trace(&view).iter().map(asked).collect(),
         ci_candidates: view.ci_candidates.iter().map(candidate).collect(),
@@ -138,6 +155,11 @@ fn explain(config: &Config, tenant: Uuid, at: Timestamp, notification: &Notifica
         severity: view.severity,
         rule: view.rule,
         monitoring_service: view.monitoring_service,
+        signal_type: view.signal_type,
+        kind: view.kind,
+        test: view.is_test,
+        subscription: view.subscription,
+        resource_group: view.resource_group,
         resources: view.targets,
         fired_at: view.fired_at,
         resolved_at: view.resolved_at,
@@ -173,7 +195,9 @@ fn planned(
     Planned {
         target: target.to_owned(),
         rule: route.name.clone(),
+        also_by: Vec::new(),
         correlation_key: group.correlation_key(target),
+        grouped_by: group.text,
         when_resolved: when_resolved(route, view, transition),
         waits,
         impact: weight.impact,
@@ -247,7 +271,7 @@ fn asked(judgement: &Judgement<'_>) -> Asked {
             nothing if nothing.is_empty() => format!("is not for it: it has no {}", mismatch.condition),
             has => format!("is not for it: {} is {has}", mismatch.condition),
         },
-        Verdict::IsNotAsked => "is not asked".to_owned(),
+        Verdict::IsNotAsked => "is not asked: rules before it have decided".to_owned(),
     };
     Asked { rule: judgement.rule.to_owned(), says }
 }
@@ -271,6 +295,11 @@ fn told(explanation: &Explanation) -> String {
     line("severity", &explanation.severity);
     line("rule", &explanation.rule);
     line("service", &explanation.monitoring_service);
+    line("signal type", &explanation.signal_type);
+    line("kind", explanation.kind);
+    line("test", if explanation.test { "true" } else { "" });
+    line("subscription", &explanation.subscription);
+    line("group", &explanation.resource_group);
     explanation.resources.iter().for_each(|resource| line("resource", resource));
     line("fired at", &explanation.fired_at);
     line("resolved at", &explanation.resolved_at);
@@ -293,6 +322,10 @@ fn told(explanation: &Explanation) -> String {
     for ticket in &explanation.tickets {
         lines.push(format!("\nticket in {}, by {}", brief(&ticket.target), brief(&ticket.rule)));
         let mut line = |name: &str, value: &str| lines.push(format!("  {name:<12} {}", brief(value)));
+        if !ticket.also_by.is_empty() {
+            line("also by", &format!("{}, which add nothing to it", ticket.also_by.join(", ")));
+        }
+        line("grouped by", &ticket.grouped_by);
         line("key", &ticket.correlation_key);
         if let Some(waits) = &ticket.waits {
             line("waits", waits);

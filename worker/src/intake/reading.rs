@@ -33,7 +33,8 @@ pub enum Poison {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     tenant_id: Uuid,
-    text: String,
+    /// What the template of the key gives.
+    pub text: String,
     /// What was wrong with the template of the key, if the plain key was taken.
     pub fallback: Option<String>,
 }

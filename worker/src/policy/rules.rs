@@ -296,7 +296,20 @@ impl Policy {
             let own = route.brief.iter().filter(|time| !self.default.brief.contains(time));
             own.filter_map(|(key, time)| brief(&format!("route.{key} of the rule {:?}", route.name), *time))
         });
-        unreachable.chain(idle).chain(of_default).chain(of_rules).chain(self.windows.oddities(now))
+        let none =
+            self.drops_all().map(|rule| format!("no alert gets a ticket: the rule {rule:?} drops them all"));
+        none.into_iter()
+            .chain(unreachable)
+            .chain(idle)
+            .chain(of_default)
+            .chain(of_rules)
+            .chain(self.windows.oddities(now))
+    }
+
+    /// The rule that drops whatever no rule before it has dropped, where none before it makes tickets.
+    fn drops_all(&self) -> Option<&str> {
+        let drops = self.rules.iter().take_while(|rule| matches!(rule.outcome, Outcome::Drop(_)));
+        drops.filter(|rule| rule.matcher.takes_all()).map(|rule| rule.name.as_str()).next()
     }
 
     /// Rules that no alert reaches, since one before them is for every alert and goes no further.

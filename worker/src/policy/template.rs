@@ -151,6 +151,24 @@ impl Template {
         }
     }
 
+    /// Whether it is rendered before there is a work item.
+    pub(super) fn is_of_a_new_ticket(&self) -> bool {
+        match self {
+            Self::CorrelationKey
+            | Self::Summary
+            | Self::Description
+            | Self::Storm(StormText::Summary | StormText::Description)
+            | Self::Note(Transition::Open)
+            | Self::Field(Transition::Open, _) => true,
+            Self::StillFires
+            | Self::Bound
+            | Self::Flapping
+            | Self::Storm(StormText::Note)
+            | Self::Note(Transition::Update | Transition::Resolve | Transition::Reopen)
+            | Self::Field(Transition::Update | Transition::Resolve | Transition::Reopen, _) => false,
+        }
+    }
+
     /// What stands in for a template that fails. A field has no plain rendering: it is left out.
     fn plain(&self, alert: &AlertView) -> String {
         match self {

@@ -111,7 +111,8 @@ static SAMPLE_ALERTS: LazyLock<Vec<Sample>> = LazyLock::new(|| {
 });
 
 fn attempts(templates: &Templates, template: &Template) -> Vec<Option<Failure>> {
-    let ticket = TicketView { number: "INC0000001".to_owned(), ..TicketView::default() };
+    let number = if template.is_of_a_new_ticket() { "" } else { "INC0000001" };
+    let ticket = TicketView { number: number.to_owned(), ..TicketView::default() };
     SAMPLE_ALERTS.iter().map(|sample| templates.text(template, &sample.alert, &ticket).err()).collect()
 }
 

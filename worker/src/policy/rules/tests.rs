@@ -133,6 +133,17 @@ fn rules_after_one_for_every_alert_are_out_of_reach() {
 }
 
 #[test]
+fn rules_by_which_no_alert_gets_a_ticket_are_odd() {
+    let odd = |first: Value| {
+        let rules = json!([first, {"name": "all", "drop": "enough"}]);
+        policy(rules).unwrap().oddities(Timestamp::now()).collect::<Vec<_>>()
+    };
+    let dev = json!({"name": "dev", "match": {"resource_group": "dev"}, "drop": "not ours"});
+    assert_eq!(odd(dev), ["no alert gets a ticket: the rule \"all\" drops them all"]);
+    assert_eq!(odd(json!({"name": "dev", "match": {"resource_group": "dev"}})), [""; 0]);
+}
+
+#[test]
 fn a_pattern_that_no_alert_fits_is_odd() {
     let policy = policy(json!([
         {"name": "a", "match": {"kind": ["metric_*", "prometeus"], "severity": ["", "sev4"]}},

@@ -106,6 +106,8 @@ fn a_template_that_no_alert_can_satisfy_is_an_error_with_its_route_and_key() {
     }
     let empty = found(json!({"correlation_key": "{{ '' }}"}), json!([]));
     assert_eq!(empty, ["error: route: route.correlation_key fails on every alert: gives an empty text"]);
+    let early = found(json!({"correlation_key": "{{ ticket.number }}"}), json!([]));
+    assert_eq!(early, empty, "there is no ticket before its key");
 }
 
 #[test]
