@@ -23,6 +23,8 @@ const LONGEST_HOLD: SignedDuration = SignedDuration::from_hours(366 * 24);
 const MAX_FOLLOWING: usize = 1_000;
 /// Windows that leave no gap leave none at any time, so they are tried from an instant like any other.
 const ANY_INSTANT: Timestamp = Timestamp::constant(1_767_225_600, 0);
+/// Half a year later: where clocks are changed, they go otherwise.
+const OTHER_HALF: Timestamp = Timestamp::constant(1_782_864_000, 0);
 
 /// One of `[[maintenance_windows]]`, as written: either `start` and `duration`, or `from` and `until`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -90,7 +92,7 @@ impl Windows {
         if never_end(&for_all) {
             let names: Vec<&str> = for_all.iter().map(|window| window.name.as_str()).collect();
             return Err(SettingsError::Invalid(format!(
-                "the maintenance_windows {} leave no gap between them: no ticket would ever be made",
+                "the maintenance_windows {} leave no gap between them, at least for a part of the year: no ticket would be made",
                 names.join(" and ")
             )));
         }
@@ -120,13 +122,13 @@ impl Windows {
         let facts = Facts::of(alert);
         let windows: Vec<&Window> = self.0.iter().filter(|window| window.matcher.fits(&facts)).collect();
         let hold = last_of_chain(&windows, now, Clocks::Changed).ok().flatten()?;
-        last_of_chain(&windows, now, Clocks::Unchanged).is_ok().then_some(hold)
+        last_of_chain(&windows, now, Clocks::AsAt(now)).is_ok().then_some(hold)
     }
 }
 
-/// Whether windows leave no gap, or none but where a clock is changed: that one is meant by nobody.
+/// Whether windows leave no gap, or none in a part of the year but where a clock is changed: that one is meant by nobody.
 fn never_end(windows: &[&Window]) -> bool {
-    let each = [Clocks::Changed, Clocks::Unchanged];
+    let each = [Clocks::Changed, Clocks::AsAt(ANY_INSTANT), Clocks::AsAt(OTHER_HALF)];
     each.into_iter().any(|clocks| last_of_chain(windows, ANY_INSTANT, clocks).is_err())
 }
 

@@ -30,8 +30,8 @@ pub(super) enum Times {
 pub(super) enum Clocks {
     /// As people change them, for summer and back.
     Changed,
-    /// As at one instant, for ever.
-    Unchanged,
+    /// As at this instant, for ever.
+    AsAt(Timestamp),
 }
 
 impl Times {
@@ -77,7 +77,7 @@ impl Times {
             Self::Recurring { start, zone, length } => {
                 let zone = match clocks {
                     Clocks::Changed => zone.clone(),
-                    Clocks::Unchanged => zone.to_offset(ANY_INSTANT).to_time_zone(),
+                    Clocks::AsAt(instant) => zone.to_offset(instant).to_time_zone(),
                 };
                 let began = start.find_previous_occurrence(&at.to_zoned(zone), true).ok()?;
                 began.timestamp().checked_add(*length).ok()?
