@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::dead_letters::collector::Collector;
 use crate::intake::consumer::Intake;
 use crate::metrics::{DeadLetterMetrics, IntakeMetrics, SyncMetrics};
-use crate::reload::Reloader;
+use crate::reload::{self, Reloader};
 use crate::store::{self, Ledger};
 use crate::sweep::Sweep;
 use crate::sync::recorder::Recorder;
@@ -66,6 +66,7 @@ impl Application {
         file: Option<PathBuf>,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
+        let at_start = reload::content(file.as_deref()).await;
         let tasks = TaskTracker::new();
         let (health, mut registry) = (Health::default(), Registry::default());
         let (intake_metrics, sync_metrics) =
@@ -86,6 +87,8 @@ impl Application {
             config.targets.keys().map(|name| (name.clone(), Arc::default())).collect();
         let reloader = Reloader {
             file,
+            at_start,
+            retention: config.sweep.retention,
             policy,
             targets: config.targets.clone(),
             metrics: intake_metrics.clone(),

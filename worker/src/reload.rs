@@ -4,7 +4,7 @@
 //! and so is one with a template that fails on every alert; the rules stay as they are.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,30 +31,37 @@ pub const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
 pub struct Reloader {
     /// The file with the settings; without one there is only the environment, which does not change.
     pub file: Option<PathBuf>,
+    /// Its [`content`] when the rules of the start were read: whatever comes while the worker starts is a change.
+    pub at_start: Option<Vec<u8>>,
     pub policy: watch::Sender<Arc<Policy>>,
     /// The targets that this worker has; rules cannot bring new ones, nor change them.
     pub targets: BTreeMap<String, Target>,
+    /// How long this worker remembers resolved tickets.
+    pub retention: Duration,
     pub metrics: IntakeMetrics,
     pub shutdown: CancellationToken,
 }
 
 impl Reloader {
-    /// Tries the rules of the start, then watches until shutdown.
+    /// Tries the rules of the start, and watches until shutdown.
     pub async fn run(self) {
         let this = Arc::new(self);
+        tokio::join!(this.try_start(), this.watch());
+    }
+
+    async fn try_start(self: &Arc<Self>) {
         // There are no older rules to stay with, and a ticket with plain text beats none, so it is only told.
-        let at_start = Arc::clone(&this.policy.borrow());
-        let tried = this.apart(move |this| this.try_templates(&at_start)).await;
+        let at_start = Arc::clone(&self.policy.borrow());
+        let tried = self.apart(move |this| this.try_templates(&at_start)).await;
         if let Err(reason) = tried
-            && !this.shutdown.is_cancelled()
+            && !self.shutdown.is_cancelled()
         {
             tracing::error!(reason, "the rules are used all the same: {reason}");
         }
-        this.watch().await;
     }
 
-    async fn watch(self: Arc<Self>) {
-        let mut seen = self.content().await;
+    async fn watch(self: &Arc<Self>) {
+        let mut seen = self.at_start.clone();
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(hangup) => hangup,
             Err(error) => {
@@ -69,7 +76,7 @@ impl Reloader {
                 () = tokio::time::sleep(LOOK_EVERY) => false,
                 () = self.shutdown.cancelled() => return,
             };
-            let content = self.content().await;
+            let content = content(self.file.as_deref()).await;
             if asked || (content.is_some() && content != seen) {
                 let read = self.apart(Self::read).await;
                 if !self.shutdown.is_cancelled() {
@@ -80,14 +87,17 @@ impl Reloader {
         }
     }
 
-    /// Does what may take long where it holds nothing up.
+    /// Does what may take long where it holds nothing up; a shutdown waits for none of it.
     async fn apart<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, String> + Send + 'static,
     ) -> Result<T, String> {
         let this = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || work(&this)).await;
-        done.unwrap_or_else(|error| Err(told(&error)))
+        let done = tokio::task::spawn_blocking(move || work(&this));
+        tokio::select! {
+            done = done => done.unwrap_or_else(|error| Err(told(&error))),
+            () = self.shutdown.cancelled() => Err("the worker is shutting down".to_owned()),
+        }
     }
 
     fn take(&self, read: Result<Policy, String>) {
@@ -115,13 +125,19 @@ impl Reloader {
             return Err(format!("{} is not a regular file", file.display()));
         }
         let policy = config::load(self.file.as_deref()).map_err(|error| told(&error))?.policy;
-        // The rules before have texts that work, so nothing is lost by staying with them.
-        self.try_templates(&policy)?;
         if let Some(new) = policy.targets().iter().find(|target| !self.targets.contains_key(*target)) {
             return Err(format!("a rule names the target {new}, which is new: restart the worker"));
         }
-        // The file may describe targets anew, which waits for a restart.
+        // The file may describe targets anew, and give another retention: both wait for a restart.
         config::fields::check(&policy, &self.targets).map_err(|error| told(&error))?;
+        if let Some(route) = policy.routes().find(|route| route.reopen_window > self.retention) {
+            let name = &route.name;
+            return Err(format!(
+                "{name}: reopen_window is longer than the sweep.retention with which the worker runs: restart it"
+            ));
+        }
+        // The rules before have texts that work, so nothing is lost by staying with them.
+        self.try_templates(&policy)?;
         Ok(policy)
     }
 
@@ -142,24 +158,23 @@ impl Reloader {
         let broken = findings.into_iter().find(|finding| finding.verdict == Verdict::Error);
         broken.map_or(Ok(()), |broken| Err(broken.to_string()))
     }
+}
 
-    /// What tells whether the file has changed. One that is too long is new as well, and refused when it is read again.
-    async fn content(&self) -> Option<Vec<u8>> {
-        let file = self.file.as_ref()?;
-        if !tokio::fs::metadata(file).await.is_ok_and(|metadata| metadata.is_file()) {
-            return None;
-        }
-        let mut content = Vec::new();
-        let file = tokio::fs::File::open(file).await.ok()?;
-        file.take(MAX_SETTINGS_BYTES + 1).read_to_end(&mut content).await.ok()?;
-        Some(content)
+/// What tells whether the file has changed. One that is too long is new as well, and refused when it is read again.
+pub async fn content(file: Option<&Path>) -> Option<Vec<u8>> {
+    let file = file?;
+    if !tokio::fs::metadata(file).await.is_ok_and(|metadata| metadata.is_file()) {
+        return None;
     }
+    let mut content = Vec::new();
+    let file = tokio::fs::File::open(file).await.ok()?;
+    file.take(MAX_SETTINGS_BYTES + 1).read_to_end(&mut content).await.ok()?;
+    Some(content)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::path::Path;
 
     use prometheus_client::registry::Registry;
 
@@ -176,6 +191,8 @@ mod tests {
         let config = config::load(Some(file)).unwrap();
         Reloader {
             file: Some(file.to_owned()),
+            at_start: None,
+            retention: config.sweep.retention,
             policy: watch::Sender::new(Arc::new(config.policy)),
             targets: config.targets,
             metrics: IntakeMetrics::register(&mut Registry::default()),
@@ -197,6 +214,20 @@ mod tests {
     }
 
     #[test]
+    fn a_reopen_window_is_no_longer_than_the_running_worker_remembers() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "sweep.retention = '720h'\n{NEEDED}").unwrap();
+        let reloader = reloader(file.path());
+        std::fs::write(
+            file.path(),
+            format!("sweep.retention = '2000h'\nroute.reopen_window = '2000h'\n{NEEDED}"),
+        )
+        .unwrap();
+        assert!(config::load(Some(file.path())).is_ok(), "a new worker takes it");
+        assert!(reloader.read().unwrap_err().starts_with("route: reopen_window is longer"));
+    }
+
+    #[test]
     fn a_shutdown_does_not_wait_until_all_templates_are_tried() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "{NEEDED}").unwrap();
@@ -204,6 +235,27 @@ mod tests {
         assert!(reloader.read().is_ok());
         reloader.shutdown.cancel();
         assert!(reloader.read().unwrap_err().contains("not all were tried"));
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_does_not_wait_for_a_single_template_either() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "{NEEDED}").unwrap();
+        let reloader = Arc::new(reloader(file.path()));
+        let (begins, begun) = tokio::sync::oneshot::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let work = reloader.apart(move |_| {
+            begins.send(()).unwrap();
+            // Until the test is over.
+            ends.recv().unwrap_err();
+            Ok(())
+        });
+        let (done, ()) = tokio::join!(work, async {
+            begun.await.unwrap();
+            reloader.shutdown.cancel();
+        });
+        assert!(done.unwrap_err().contains("shutting down"));
+        drop(end);
     }
 
     #[test]
