@@ -134,9 +134,10 @@ pub fn failure(error: &sqlx::Error) -> Failure {
     }
 }
 
-/// A duration as statements take it, 49 days at most.
+/// A duration as statements take it, a thousand years at most: what is longer has no end that an instant could tell.
 fn milliseconds(duration: Duration) -> i64 {
-    i64::from(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX))
+    const MOST: i64 = 1_000 * 365 * 86_400_000;
+    i64::try_from(duration.as_millis()).unwrap_or(MOST).min(MOST)
 }
 
 /// A duration as settings of a session take it: milliseconds, 24 days at most. Postgres refuses the connection over

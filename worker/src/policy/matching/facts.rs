@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde_json::Value;
@@ -41,8 +42,8 @@ const FIELDS: usize = 11;
 pub struct Facts<'a> {
     alert: &'a AlertView,
     fields: [OnceCell<Vec<Fact<'a>>>; FIELDS],
-    custom: OnceCell<Vec<Named<'a>>>,
-    dimensions: OnceCell<Vec<Named<'a>>>,
+    custom: OnceCell<Named<'a>>,
+    dimensions: OnceCell<Named<'a>>,
     nothing: [Fact<'a>; 1],
 }
 
@@ -53,10 +54,8 @@ pub(super) struct Fact<'a> {
     pub(super) folded: String,
 }
 
-struct Named<'a> {
-    name: &'a str,
-    facts: Vec<Fact<'a>>,
-}
+/// By name in lower case. An alert may have thousands of them, so none is looked for among all.
+type Named<'a> = HashMap<String, Vec<Fact<'a>>>;
 
 impl<'a> Facts<'a> {
     #[must_use]
@@ -163,7 +162,7 @@ fn facts(texts: Vec<Cow<'_, str>>) -> Vec<Fact<'_>> {
     texts.into_iter().filter(|text| !text.is_empty()).map(Fact::new).collect()
 }
 
-fn custom(alert: &AlertView) -> Vec<Named<'_>> {
+fn custom(alert: &AlertView) -> Named<'_> {
     let pairs = alert.custom.as_object().into_iter().flatten();
     gathered(pairs.map(|(name, value)| (name.as_str(), text(value))))
 }
@@ -172,23 +171,19 @@ fn text(value: &Value) -> Cow<'_, str> {
     value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed)
 }
 
-fn dimensions(alert: &AlertView) -> Vec<Named<'_>> {
+fn dimensions(alert: &AlertView) -> Named<'_> {
     gathered(alert.dimensions.iter().map(|pair| (pair.name.as_str(), pair.value.as_str().into())))
 }
 
 /// All values of one name together, however its case is written.
-fn gathered<'a>(pairs: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> Vec<Named<'a>> {
-    let mut all: Vec<Named<'a>> = Vec::new();
+fn gathered<'a>(pairs: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> Named<'a> {
+    let mut all = Named::new();
     for (name, text) in pairs.filter(|(_, text)| !text.is_empty()) {
-        let fact = Fact::new(text);
-        match all.iter_mut().find(|named| named.name.eq_ignore_ascii_case(name)) {
-            Some(named) => named.facts.push(fact),
-            None => all.push(Named { name, facts: vec![fact] }),
-        }
+        all.entry(name.to_ascii_lowercase()).or_default().push(Fact::new(text));
     }
     all
 }
 
-fn find<'f, 'a>(all: &'f [Named<'a>], name: &str) -> Option<&'f [Fact<'a>]> {
-    all.iter().find(|named| named.name.eq_ignore_ascii_case(name)).map(|named| named.facts.as_slice())
+fn find<'f, 'a>(all: &'f Named<'a>, name: &str) -> Option<&'f [Fact<'a>]> {
+    all.get(&name.to_ascii_lowercase()).map(Vec::as_slice)
 }

@@ -3,6 +3,8 @@
 
 /// A line that is longer tells nothing more.
 const MAX_LINE_CHARS: usize = 1_000;
+/// Of a property or dimension.
+const MAX_NAME_CHARS: usize = 100;
 /// What follows the lines: a query, the news of a service issue.
 const MAX_BLOCK_CHARS: usize = 3_000;
 
@@ -15,11 +17,12 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    /// `name: value`, if there is a value. Line breaks in it become blanks.
+    /// `name: value`, if there is a value. Line breaks become blanks: what an alert names itself begins no line.
     pub(super) fn line(&mut self, name: &str, value: impl AsRef<str>) {
-        let words: Vec<&str> = value.as_ref().split_whitespace().collect();
-        if !words.is_empty() {
-            let value = cut(&words.join(" "), MAX_LINE_CHARS);
+        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let value = one_line(value.as_ref());
+        if !value.is_empty() {
+            let (name, value) = (cut(&one_line(name), MAX_NAME_CHARS), cut(&value, MAX_LINE_CHARS));
             self.lines.push_str(&format!("{name}: {value}\n"));
         }
     }
