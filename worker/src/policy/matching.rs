@@ -144,7 +144,7 @@ impl Matcher {
     /// Whether it is for every alert.
     #[must_use]
     pub fn takes_all(&self) -> bool {
-        self.conditions.is_empty()
+        self.conditions.iter().all(|condition| condition.patterns.iter().any(Pattern::takes_all))
     }
 
     /// Whether every condition holds.
@@ -234,6 +234,13 @@ impl Pattern {
         match &self.form {
             Form::Glob(glob) => glob.fits(&fact.folded),
             Form::Regex(regex) => regex.is_match(&fact.text),
+        }
+    }
+
+    fn takes_all(&self) -> bool {
+        match &self.form {
+            Form::Glob(glob) => glob.takes_all(),
+            Form::Regex(_) => false,
         }
     }
 

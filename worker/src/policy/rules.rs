@@ -22,6 +22,7 @@ pub const DEFAULT: &str = "route";
 /// More rules than anybody reads.
 const MAX_RULES: usize = 5_000;
 const MAX_NAME_CHARS: usize = 100;
+const MAX_REASON_CHARS: usize = 200;
 
 /// One of `[[routes]]`, as written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -349,11 +350,9 @@ impl RuleSettings {
         let Self { name, conditions, drop, goes_on, changes } = self;
         let path = format!("routes[{index}] ({name})");
         let invalid = |what: &dyn std::fmt::Display| SettingsError::Invalid(format!("{path}: {what}"));
-        let legal = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
-        if name == DEFAULT || name.is_empty() || name.len() > MAX_NAME_CHARS || !name.chars().all(legal) {
-            return Err(invalid(
-                &"a name has letters, digits, dashes, dots and blanks, and is not \"route\"",
-            ));
+        check_name(&name).map_err(|what| invalid(&what))?;
+        if name == DEFAULT {
+            return Err(invalid(&"this is the name of the default: choose another"));
         }
         let matcher = conditions.check(&format!("{path}.match"))?;
         let outcome = match drop {
@@ -362,6 +361,11 @@ impl RuleSettings {
             }
             Some(reason) if reason.trim().is_empty() => {
                 return Err(invalid(&"drop is empty: say why these alerts get no ticket"));
+            }
+            Some(reason)
+                if reason.chars().any(char::is_control) || reason.chars().count() > MAX_REASON_CHARS =>
+            {
+                return Err(invalid(&format!("drop is one line of {MAX_REASON_CHARS} characters at most")));
             }
             Some(reason) => Outcome::Drop(reason),
             None => {
@@ -372,6 +376,17 @@ impl RuleSettings {
         };
         Ok(Rule { name, matcher, outcome, goes_on })
     }
+}
+
+/// Checks the name of a rule or a window, which stands in tickets, logs and metrics.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let legal = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    if (1..=MAX_NAME_CHARS).contains(&name.chars().count()) && name.chars().all(legal) {
+        return Ok(());
+    }
+    Err(format!(
+        "a name has 1 to {MAX_NAME_CHARS} characters: letters, digits, dashes, underscores, dots and blanks"
+    ))
 }
 
 /// A rule has a name, and any keys of `[route]` that it does not inherit.

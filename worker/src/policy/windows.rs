@@ -9,6 +9,7 @@ use shared::settings::SettingsError;
 
 use super::brief;
 use super::matching::{Facts, MatchSettings, Matcher};
+use super::rules::check_name;
 use super::view::AlertView;
 use times::{Clocks, Times};
 
@@ -16,7 +17,6 @@ mod times;
 
 /// More windows than anybody keeps in mind; each new alert is held against them all.
 const MAX_WINDOWS: usize = 500;
-const MAX_NAME_CHARS: usize = 100;
 /// A year and a day. What holds tickets for longer never ends.
 const LONGEST_HOLD: SignedDuration = SignedDuration::from_hours(366 * 24);
 /// Windows that follow each other without a gap, at most. A night and a day in turn need two a day.
@@ -156,10 +156,7 @@ impl WindowSettings {
         let Self { name, conditions, start, duration, time_zone, from, until } = self;
         let path = format!("maintenance_windows[{index}] ({name})");
         let invalid = |what: &dyn std::fmt::Display| SettingsError::Invalid(format!("{path}: {what}"));
-        let legal = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
-        if name.is_empty() || name.len() > MAX_NAME_CHARS || !name.chars().all(legal) {
-            return Err(invalid(&"a name has letters, digits, dashes, dots and blanks"));
-        }
+        check_name(&name).map_err(|what| invalid(&what))?;
         let matcher = conditions.check(&format!("{path}.match"))?;
         if (start.is_some() || duration.is_some()) && (from.is_some() || until.is_some()) {
             return Err(invalid(

@@ -29,6 +29,11 @@ impl Glob {
         Self { parts: pattern.split('*').map(part).collect() }
     }
 
+    /// Whether it is nothing but stars.
+    pub(super) fn takes_all(&self) -> bool {
+        self.parts.len() > 1 && self.parts.iter().all(|part| part.text.is_empty())
+    }
+
     /// The longest text that occurs in all that it fits.
     pub(super) fn needs(&self) -> Option<&str> {
         let texts = self.parts.iter().flat_map(|part| part.text.split('?'));

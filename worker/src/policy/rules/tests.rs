@@ -112,11 +112,13 @@ fn a_rule_that_cannot_be_used_is_named() {
         assert!(error.contains(expected), "{error}");
     };
     refuse(json!({"name": "fine"}), "two [[routes]] are named \"fine\"");
-    refuse(json!({"name": "route"}), "routes[1] (route): a name has");
+    refuse(json!({"name": "route"}), "routes[1] (route): this is the name of the default");
     refuse(json!({"name": "x", "sumary": "y"}), "routes[1] (x): unknown field `sumary`");
     refuse(json!({"name": "x", "open": {"summary": "{{ alert."}}), "routes[1] (x): route.open.summary");
     refuse(json!({"name": "x", "match": {"rule": "regex:("}}), "routes[1] (x).match.rule");
     refuse(json!({"name": "x", "drop": " "}), "drop is empty");
+    refuse(json!({"name": "x", "drop": "a\u{0}b"}), "drop is one line");
+    refuse(json!({"name": "ü".repeat(101)}), "a name has 1 to 100 characters");
     refuse(json!({"name": "x", "drop": "y", "target": "snow"}), "remove its other keys");
     refuse(json!({"name": "x", "target": []}), "route.target");
     refuse(json!({"name": "x", "reopen_window": "soon"}), "for key `reopen_window`");
@@ -128,8 +130,16 @@ fn a_rule_that_cannot_be_used_is_named() {
 
 #[test]
 fn rules_after_one_for_every_alert_are_out_of_reach() {
-    let policy = policy(json!([{"name": "a", "continue": true}, {"name": "b"}, {"name": "c"}])).unwrap();
-    assert_eq!(policy.unreachable().collect::<Vec<_>>(), ["c"]);
+    for all in [json!({}), json!({"rule": ["x", "*"], "custom": {"team": ["**"]}})] {
+        let policy =
+            policy(json!([{"name": "a", "continue": true}, {"name": "b", "match": all}, {"name": "c"}]))
+                .unwrap();
+        assert_eq!(policy.unreachable().collect::<Vec<_>>(), ["c"]);
+    }
+    for some in [json!({"rule": ["?*"]}), json!({"rule": [""]}), json!({"rule": ["*"], "tenant": ["a*"]})] {
+        let policy = policy(json!([{"name": "b", "match": some}, {"name": "c"}])).unwrap();
+        assert_eq!(policy.unreachable().count(), 0, "{some}");
+    }
 }
 
 #[test]

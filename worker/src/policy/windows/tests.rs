@@ -157,6 +157,25 @@ fn windows_whose_only_gap_is_made_by_a_change_of_the_clock_are_refused_as_well()
 }
 
 #[test]
+fn windows_of_two_zones_that_leave_a_gap_in_a_part_of_the_year_alone_are_refused_or_hold_nothing_then() {
+    let pair = |day: &str, conditions: Value| {
+        let night = json!({"name": "night", "start": "0 18 * * *", "duration": "14h", "time_zone": "Europe/Berlin", "match": conditions});
+        json!([night, {"name": "day", "start": day, "duration": "10h", "match": conditions}])
+    };
+    // No gap in summer, and none in winter.
+    for day in ["0 6 * * *", "0 7 * * *"] {
+        assert!(windows(pair(day, json!({}))).unwrap_err().contains("for a part of the year"), "{day}");
+    }
+    let alert = AlertView { severity: "Sev2".to_owned(), ..AlertView::default() };
+    let some = windows(pair("0 6 * * *", json!({"severity": ["Sev2"]}))).unwrap();
+    assert_eq!(some.hold(at("2026-07-01T10:00:00Z"), &alert), None);
+    assert_eq!(some.hold(at("2026-01-05T10:00:00Z"), &alert).unwrap().until, at("2026-01-05T16:00:00Z"));
+    let others = windows(pair("0 7 * * *", json!({"severity": ["Sev2"]}))).unwrap();
+    assert_eq!(others.hold(at("2026-07-01T10:00:00Z"), &alert).unwrap().until, at("2026-07-02T06:00:00Z"));
+    assert_eq!(others.hold(at("2026-01-05T10:00:00Z"), &alert), None);
+}
+
+#[test]
 fn windows_for_all_alerts_that_leave_no_gap_between_them_are_refused() {
     let half = |name: &str, start: &str| json!({"name": name, "start": start, "duration": "12h"});
     let error = windows(json!([half("day", "0 6 * * *"), half("night", "0 18 * * *")])).unwrap_err();
