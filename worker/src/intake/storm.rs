@@ -84,22 +84,21 @@ impl Storms {
     /// Ends the storms whose tickets wait for an operator, each with its interval: in the next one people see new tickets
     /// again, no more of them than the limit.
     fn end_parked(&mut self, standing: &BTreeMap<(String, String), Stored>) {
-        let (limits, now) = (&self.limits, self.now);
-        self.rates.retain(|place, rate| {
-            let ticket = key_of_storm(place, rate).and_then(|key| standing.get(&key));
-            let Some(ticket_id) = ticket.filter(|ticket| ticket.parked).map(|ticket| ticket.id) else {
-                return true;
+        for (place, rate) in &mut self.rates {
+            let Some(limit) = self.limits.get(place).copied() else { continue };
+            // One that has ended by itself takes no more anyway.
+            let ticket = key_of_storm(place, &rate.at(self.now, limit)).and_then(|key| standing.get(&key));
+            let Some(ticket) = ticket.filter(|ticket| ticket.parked && rate.window_is_over(self.now, limit))
+            else {
+                continue;
             };
-            let Place { target, route, .. } = place;
-            let ends = limits.get(place).is_some_and(|limit| rate.window_is_over(now, *limit));
-            if ends {
-                tracing::warn!(
-                    %ticket_id, target_name = target, route,
-                    "the storm's ticket {ticket_id} is parked, so it takes no more alerts of {route} in {target}"
-                );
-            }
-            !ends
-        });
+            let (ticket_id, Place { target, route, .. }) = (ticket.id, place);
+            tracing::warn!(
+                %ticket_id, target_name = target, route,
+                "the storm's ticket {ticket_id} is parked, so it takes no more alerts of {route} in {target}"
+            );
+            rate.exceeded_since = None;
+        }
     }
 
     /// Since when the storm is that takes the alerts of this key, if one does.

@@ -219,7 +219,7 @@ pub async fn change(connection: &mut PgConnection, wishes: &[Wish]) -> Result<()
                            WHEN u.due = 'kept' THEN coalesce(t.due_at, u.due_at)
                            WHEN u.wants = 'resolved' THEN greatest(CASE WHEN t.failing_since IS NOT NULL THEN t.due_at END, u.due_at)
                            -- A resolution may have put it off. What was planned before is not known, but by then it is over.
-                           WHEN t.external_id IS NULL OR t.lease_until > now()
+                           WHEN t.external_id IS NULL OR t.lease_until IS NOT NULL
                            THEN least(coalesce(t.due_at, u.due_at), now() + t.retry_ms * interval '1 millisecond')
                            WHEN t.failing_since IS NOT NULL AND u.due = 'within' THEN coalesce(t.due_at, u.due_at)
                            WHEN t.failing_since IS NOT NULL
