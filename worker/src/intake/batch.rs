@@ -27,8 +27,9 @@ use crate::store::waiting;
 /// An alert may get a ticket that cannot be opened again, which ends; then one of a storm, which may have to end as well;
 /// then another one.
 const MOST_ROUNDS: u32 = 4;
-/// Of the title by which an alert is listed among those of a storm.
-const MAX_TITLE_CHARS: usize = 120;
+/// Of the title by which an alert is listed among those of a storm: 50 of them, and what is said before, fit into the
+/// shortest text that a product takes.
+pub(crate) const MAX_TITLE_CHARS: usize = 68;
 
 /// Why a batch was not committed. Nothing of it was.
 #[derive(Debug, thiserror::Error)]

@@ -169,3 +169,20 @@ fn a_text_that_is_no_template_is_refused_at_start_with_its_key() {
     let error = Templates::new(&broken).unwrap_err().to_string();
     assert!(error.starts_with("route.resolve.note is not a template"), "{error}");
 }
+
+#[test]
+fn the_list_of_a_storm_is_not_cut_off_however_long_its_titles_are() {
+    let ticket = TicketView {
+        newest: vec!["x".repeat(crate::intake::batch::MAX_TITLE_CHARS); 50],
+        route: "x".repeat(40),
+        alerts: 10_000,
+        firing: 10_000,
+        storm_since: "2026-03-22T13:58:24.371321Z".to_owned(),
+        ..TicketView::default()
+    };
+    for text in [StormText::Description, StormText::Note] {
+        let rendered = with(|_| ()).render(&Template::Storm(text), &metric(), &ticket);
+        assert_eq!(rendered.fallback, None);
+        assert!(rendered.text.chars().count() <= 4_000, "{text:?}: {}", rendered.text.chars().count());
+    }
+}
