@@ -43,26 +43,50 @@ pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
     deserializer.deserialize_any(Texts)
 }
 
-/// What stands in a list. Nothing else is made a text of, since nobody knows which one it would be: `1.0` or `1`.
-struct Item(String);
+/// A text, or `None` where it need not stand. Nothing else is made a text of, since nobody knows which one it would be:
+/// `1.0` or `1`.
+///
+/// # Errors
+/// When the value is anything else.
+pub fn text<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
+    struct Text;
+    impl Visitor<'_> for Text {
+        type Value = String;
 
-impl<'de> Deserialize<'de> for Item {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Item;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a text in quotes such as \"true\" or \"1\"")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Item(text.to_owned()))
-            }
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a text in quotes such as \"true\" or \"1\"")
         }
-        deserializer.deserialize_any(Text)
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(text.to_owned())
+        }
     }
+    deserializer.deserialize_any(Text).map(T::from)
 }
+
+/// A truth value where the environment gives none, so that none has to be made of a text or a number.
+///
+/// # Errors
+/// When the value is anything else.
+pub fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    struct Truth;
+    impl Visitor<'_> for Truth {
+        type Value = bool;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("true or false without quotes")
+        }
+
+        fn visit_bool<E: Error>(self, given: bool) -> Result<Self::Value, E> {
+            Ok(given)
+        }
+    }
+    deserializer.deserialize_any(Truth)
+}
+
+/// What stands in a list.
+#[derive(serde::Deserialize)]
+struct Item(#[serde(deserialize_with = "text")] String);
 
 /// The same value where messages name its keys.
 pub(super) fn raw(value: Value) -> config::Value {
@@ -109,6 +133,16 @@ mod tests {
         counts: BTreeMap<String, (u64, i64, f64, Option<bool>)>,
     }
 
+    #[derive(Debug, serde::Deserialize)]
+    struct Strict {
+        #[serde(deserialize_with = "text")]
+        name: String,
+        #[serde(default, deserialize_with = "text")]
+        reason: Option<String>,
+        #[serde(default, deserialize_with = "truth")]
+        on: bool,
+    }
+
     fn sample(colour: Value, names: Value) -> Result<Sample, String> {
         let counts = json!({"a.b": [u64::MAX, -1, 0.5, null]});
         let settings = json!({"colour": colour, "names": names, "counts": counts});
@@ -147,6 +181,28 @@ mod tests {
         ] {
             let error = sample(json!("red"), given).unwrap_err();
             assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_text_and_a_truth_value_are_made_of_nothing_else() {
+        let strict = |settings| reread::<Strict>(settings).map_err(|error| error.to_string());
+        let read = strict(json!({"name": "5", "reason": "false", "on": true})).unwrap();
+        assert_eq!((&*read.name, read.reason.as_deref(), read.on), ("5", Some("false"), true));
+        let read = strict(json!({"name": ""})).unwrap();
+        assert_eq!((read.reason, read.on), (None, false));
+        let text = "expected a text in quotes such as \"true\" or \"1\"";
+        let truth = "expected true or false without quotes";
+        for (given, told) in [
+            (json!({"name": 5}), format!("invalid type: integer, {text} for key `name`")),
+            (
+                json!({"name": "a", "reason": false}),
+                format!("invalid type: boolean, {text} for key `reason`"),
+            ),
+            (json!({"name": "a", "on": "yes"}), format!("invalid type: a text, {truth} for key `on`")),
+            (json!({"name": "a", "on": 1}), format!("invalid type: integer, {truth} for key `on`")),
+        ] {
+            assert_eq!(strict(given).unwrap_err(), told);
         }
     }
 }

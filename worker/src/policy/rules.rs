@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 use shared::alert::Severity;
 use shared::settings::{self, SettingsError};
@@ -29,14 +30,16 @@ const MAX_REASON_CHARS: usize = 200;
 #[schemars(transform = inherits)]
 pub struct RuleSettings {
     /// How tickets, logs and metrics name it; no other rule may.
+    #[serde(deserialize_with = "settings::text")]
     pub name: String,
     /// Which alerts it is for; without any condition, all.
     #[serde(default, rename = "match")]
     pub conditions: MatchSettings,
     /// Makes no ticket, for this reason.
+    #[serde(default, deserialize_with = "reason")]
     pub drop: Option<String>,
     /// Whether the rules after it are asked, too. Default `false`.
-    #[serde(default, rename = "continue")]
+    #[serde(default, rename = "continue", deserialize_with = "settings::truth")]
     pub goes_on: bool,
     /// Keys of `[route]` that differ for these alerts.
     #[serde(flatten)]
@@ -387,6 +390,13 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     Err(format!(
         "a name has 1 to {MAX_NAME_CHARS} characters: letters, digits, dashes, underscores, dots and blanks"
     ))
+}
+
+/// `drop = false` would be the reason `false`, so the message says more than how to write a text.
+fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    settings::text(deserializer).map_err(|_| {
+        D::Error::custom("remove it, or say in quotes why these alerts get no ticket: there is no text")
+    })
 }
 
 /// A rule has a name, and any keys of `[route]` that it does not inherit.

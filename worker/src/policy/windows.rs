@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use shared::settings::SettingsError;
+use shared::settings::{self, SettingsError};
 
 use super::brief;
 use super::matching::{Facts, MatchSettings, Matcher};
@@ -31,6 +31,7 @@ const OTHER_HALF: Timestamp = Timestamp::constant(1_782_864_000, 0);
 #[serde(deny_unknown_fields)]
 pub struct WindowSettings {
     /// How messages name it; no other window may.
+    #[serde(deserialize_with = "settings::text")]
     pub name: String,
     /// Which alerts it holds; without any condition, all.
     #[serde(default, rename = "match")]

@@ -129,6 +129,27 @@ fn a_rule_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn what_a_rule_says_of_itself_is_made_of_nothing_that_it_is_not() {
+    let refuse = |rule: Value, expected: &str| {
+        let error = settings::reread::<Vec<RuleSettings>>(json!([rule])).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    for drop in [json!(true), json!(false), json!(1), json!(["a"])] {
+        refuse(
+            json!({"name": "x", "drop": drop}),
+            "remove it, or say in quotes why these alerts get no ticket: there is no text for key `[0].drop`",
+        );
+    }
+    for goes_on in [json!("yes"), json!("true"), json!(1)] {
+        refuse(
+            json!({"name": "x", "continue": goes_on}),
+            "true or false without quotes for key `[0].continue`",
+        );
+    }
+    refuse(json!({"name": 5}), "expected a text in quotes such as \"true\" or \"1\" for key `[0].name`");
+}
+
+#[test]
 fn rules_after_one_for_every_alert_are_out_of_reach() {
     for all in [json!({}), json!({"rule": ["x", "*"], "custom": {"team": ["**"]}})] {
         let policy =

@@ -144,6 +144,16 @@ fn a_window_that_cannot_be_used_is_named() {
 
 /// Without the hour that Berlin has twice in October, and New York a week later, there would be no gap at all.
 #[test]
+fn the_name_of_a_window_is_a_text() {
+    let window = json!([{"name": true, "start": "0 18 * * *", "duration": "14h"}]);
+    let error = settings::reread::<Vec<WindowSettings>>(window).unwrap_err().to_string();
+    assert!(
+        error.contains("expected a text in quotes such as \"true\" or \"1\" for key `[0].name`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn windows_whose_only_gap_is_made_by_a_change_of_the_clock_are_refused_as_well() {
     let window = |name: &str, start: &str, duration: &str, zone: &str| json!({"name": name, "start": start, "duration": duration, "time_zone": zone});
     for zone in ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"] {
