@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
-pub use forms::{choice, list, text, truth};
+pub use forms::{choice, list, text, texts, truth};
 pub use schema::{duration, inheriting, schema};
 
 /// Every key can be given as `SECURE_EXPORT__SECTION__KEY`.

@@ -20,28 +20,46 @@ pub fn choice<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -
 /// # Errors
 /// When the value is neither.
 pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    struct Texts;
-    impl<'de> Visitor<'de> for Texts {
-        type Value = Vec<String>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a text in quotes such as \"true\" or \"1\", or a list of such")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-            let mut texts = Vec::new();
-            while let Some(Item(text)) = items.next_element()? {
-                texts.push(text);
-            }
-            Ok(texts)
-        }
-    }
-    deserializer.deserialize_any(Texts)
+    let items = |text: &str| {
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    };
+    deserializer.deserialize_any(Texts(items))
 }
+
+/// A list of texts, or one text as it stands, commas and all: for what the environment does not give.
+///
+/// # Errors
+/// When the value is neither.
+pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    deserializer.deserialize_any(Texts(|text| vec![text.to_owned()]))
+}
+
+/// With what is made of a text that is no list.
+struct Texts(fn(&str) -> Vec<String>);
+
+impl<'de> Visitor<'de> for Texts {
+    type Value = Vec<String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text in quotes such as \"true\" or \"1\", or a list of such")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok((self.0)(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(Item(text)) = items.next_element()? {
+            texts.push(text);
+        }
+        Ok(texts)
+    }
+}
+
+/// What stands in a list.
+#[derive(serde::Deserialize)]
+struct Item(#[serde(deserialize_with = "text")] String);
 
 /// A text, or `None` where it need not stand. Nothing else is made a text of, since nobody knows which one it would be:
 /// `1.0` or `1`.
@@ -83,10 +101,6 @@ pub fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Erro
     }
     deserializer.deserialize_any(Truth)
 }
-
-/// What stands in a list.
-#[derive(serde::Deserialize)]
-struct Item(#[serde(deserialize_with = "text")] String);
 
 /// The same value where messages name its keys.
 pub(super) fn raw(value: Value) -> config::Value {
@@ -130,6 +144,8 @@ mod tests {
         colour: Colour,
         #[serde(deserialize_with = "list")]
         names: Vec<String>,
+        #[serde(default, deserialize_with = "texts")]
+        patterns: Vec<String>,
         counts: BTreeMap<String, (u64, i64, f64, Option<bool>)>,
     }
 
@@ -155,6 +171,17 @@ mod tests {
         assert_eq!((read.colour, read.names), (Colour::Green, vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(read.counts, [("a.b".to_owned(), (u64::MAX, -1, 0.5, None))].into());
         assert_eq!(sample(json!("red"), json!(["a,b", ""])).unwrap().names, ["a,b", ""]);
+    }
+
+    #[test]
+    fn a_text_that_the_environment_does_not_give_is_one_with_its_commas() {
+        let read = |patterns: Value| {
+            let settings = json!({"colour": "red", "names": [], "patterns": patterns, "counts": {}});
+            reread::<Sample>(settings).unwrap().patterns
+        };
+        assert_eq!(read(json!("regex:^a{1,2}$")), ["regex:^a{1,2}$"]);
+        assert_eq!(read(json!("")), [""]);
+        assert_eq!(read(json!(["a, b", "c"])), ["a, b", "c"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The settings as a JSON Schema, by which editors check and complete a file.
 //!
 //! What the derived schema cannot know is added here: the defaults file lies below every other, so whatever stands in
-//! it is not required, and a list of texts may be one text with commas.
+//! it is not required, and a list of texts may be given as one text.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -1,22 +1,22 @@
 //! Which alerts a rule is for: every condition that it names must hold, each with any of its patterns.
 
-use std::collections::BTreeMap;
-
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use shared::alert::Severity;
-use shared::settings::{SettingsError, list};
+use shared::settings::SettingsError;
 
 use crate::kind::Kind;
 
 mod facts;
 mod glob;
 mod needs;
+mod patterns;
 mod sieve;
 
 use facts::{Fact, Field, Part};
 use glob::Glob;
+use patterns::{NamedPatterns, Patterns};
 
 pub use facts::Facts;
 pub use sieve::Sieve;
@@ -26,53 +26,40 @@ const REGEX: &str = "regex:";
 /// A larger automaton than any honest pattern needs.
 const MAX_PATTERN_BYTES: usize = 256 * 1024;
 
-/// `[routes.match]`, as written. A pattern fits without regard to case: a glob with `*` and `?` all of the text,
-/// a regular expression (`regex:…`) any part of it.
+/// `[routes.match]`, as written: each condition has one pattern or a list of some. A pattern fits without regard to
+/// case: a glob with `*` and `?` all of the text, a regular expression (`regex:…`) any part of it.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MatchSettings {
     /// `Sev0` to `Sev4`; the empty pattern is for alerts without one.
-    #[serde(deserialize_with = "list")]
     #[schemars(extend("examples" = Severity::ALL.map(Severity::as_str)))]
-    pub severity: Vec<String>,
+    pub severity: Patterns,
     /// `metric_static`, `log_v2`, `service_health`, …
-    #[serde(deserialize_with = "list")]
     #[schemars(extend("examples" = Kind::ALL.map(Kind::name)))]
-    pub kind: Vec<String>,
+    pub kind: Patterns,
     /// `true` for what the portal's test button made, else `false`.
-    #[serde(deserialize_with = "list")]
     #[schemars(extend("examples" = ["true", "false"]))]
-    pub test: Vec<String>,
+    pub test: Patterns,
     /// `Metric`, `Log`, `Activity Log`, …
-    #[serde(deserialize_with = "list")]
-    pub signal_type: Vec<String>,
+    pub signal_type: Patterns,
     /// `Platform`, `Log Alerts V2`, `Prometheus`, …
-    #[serde(deserialize_with = "list")]
-    pub monitoring_service: Vec<String>,
+    pub monitoring_service: Patterns,
     /// The name of the alert rule, or its id.
-    #[serde(deserialize_with = "list")]
-    pub rule: Vec<String>,
+    pub rule: Patterns,
     /// The id of the subscription of the first target, or of the alert.
-    #[serde(deserialize_with = "list")]
-    pub subscription: Vec<String>,
+    pub subscription: Patterns,
     /// The resource group of the first target.
-    #[serde(deserialize_with = "list")]
-    pub resource_group: Vec<String>,
+    pub resource_group: Patterns,
     /// `microsoft.compute/virtualmachines`, …
-    #[serde(deserialize_with = "list")]
-    pub resource_type: Vec<String>,
+    pub resource_type: Patterns,
     /// A resource by its id or its name: any target or configuration item.
-    #[serde(deserialize_with = "list")]
-    pub resource: Vec<String>,
+    pub resource: Patterns,
     /// The id of the tenant that sent it.
-    #[serde(deserialize_with = "list")]
-    pub tenant: Vec<String>,
+    pub tenant: Patterns,
     /// Custom properties by name.
-    #[serde(deserialize_with = "lists")]
-    pub custom: BTreeMap<String, Vec<String>>,
+    pub custom: NamedPatterns,
     /// Dimensions of metrics and logs, and labels of Prometheus, by name.
-    #[serde(deserialize_with = "lists")]
-    pub dimensions: BTreeMap<String, Vec<String>>,
+    pub dimensions: NamedPatterns,
 }
 
 /// Conditions that can be asked.
@@ -127,12 +114,13 @@ impl MatchSettings {
             (Field::Resource, self.resource),
             (Field::Tenant, self.tenant),
         ];
-        // A condition that is given with no pattern could never hold, so it is taken for one that is not given.
-        let plain = plain.into_iter().filter(|(_, patterns)| !patterns.is_empty());
+        // The others are not given.
+        let plain = plain.into_iter().filter(|(_, Patterns(patterns))| !patterns.is_empty());
         let plain = plain.map(|(field, patterns)| (Part::Field(field), patterns));
-        let custom = self.custom.into_iter().map(|(key, patterns)| (Part::Custom(key), patterns));
-        let dimensions = self.dimensions.into_iter().map(|(key, patterns)| (Part::Dimension(key), patterns));
-        let conditions = plain.chain(custom).chain(dimensions).map(|(part, patterns)| {
+        let custom = self.custom.0.into_iter().map(|(key, patterns)| (Part::Custom(key), patterns));
+        let dimensions =
+            self.dimensions.0.into_iter().map(|(key, patterns)| (Part::Dimension(key), patterns));
+        let conditions = plain.chain(custom).chain(dimensions).map(|(part, Patterns(patterns))| {
             let patterns = patterns.iter().map(|text| Pattern::new(&format!("{name}.{part}"), text));
             Ok(Condition { patterns: patterns.collect::<Result<_, SettingsError>>()?, part })
         });
@@ -252,14 +240,6 @@ impl Pattern {
     }
 }
 
-/// Lists by name; each may be one text with commas, as in the environment.
-fn lists<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
-    #[derive(Deserialize)]
-    struct List(#[serde(deserialize_with = "list")] Vec<String>);
-    let lists: BTreeMap<String, List> = Deserialize::deserialize(deserializer)?;
-    Ok(lists.into_iter().map(|(name, List(items))| (name, items)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -294,7 +274,7 @@ mod tests {
     fn every_condition_must_hold_with_any_of_its_patterns() {
         for settings in [
             json!({}),
-            json!({"severity": ["sev0", "SEV1"], "signal_type": "metric, log"}),
+            json!({"severity": ["sev0", "SEV1"], "signal_type": ["metric", "log"]}),
             json!({"rule": "cpu*"}),
             json!({"kind": "metric_*", "test": "false"}),
             json!({"rule": "regex:is (high|low)$"}),
