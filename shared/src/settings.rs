@@ -230,7 +230,7 @@ mod tests {
     fn no_value_is_told_wherever_it_stands_wrong() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for (text, told) in [
-            ("http = \"S3CRET\"", "invalid type: a text, expected struct Http for key `http`"),
+            ("http = \"S3CRET\"", "invalid type: a text, expected a table for key `http`"),
             ("[http]\nport = \"S3CRET\"", "for key `http.port`"),
             ("[http]\nwait = \"S3CRET\"", "for key `http.wait`"),
             ("[http]\nport = 1\nnames = \"S3CRET", "line 3, column"),

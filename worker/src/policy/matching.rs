@@ -169,7 +169,8 @@ impl Matcher {
     /// What is odd about these conditions of the rule or the window that `owner` names.
     pub(super) fn oddities(&self, owner: &str) -> impl Iterator<Item = String> {
         self.idle().map(move |(condition, pattern, there_are)| {
-            let there_are = there_are.join(", ");
+            let there_are = there_are.into_iter().map(|value| if value.is_empty() { "\"\"" } else { value });
+            let there_are = there_are.collect::<Vec<_>>().join(", ");
             format!("no alert has the {condition} {pattern:?} of the {owner}; there are: {there_are}")
         })
     }
