@@ -1,7 +1,8 @@
 //! Which rule decides, what is refused, and that the trace says the same as the choice.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::super::template::Transition;
 use super::*;
@@ -131,7 +132,7 @@ fn a_rule_that_cannot_be_used_is_named() {
 #[test]
 fn what_a_rule_says_of_itself_is_made_of_nothing_that_it_is_not() {
     let refuse = |rule: Value, expected: &str| {
-        let error = settings::reread::<Vec<RuleSettings>>(json!([rule])).unwrap_err().to_string();
+        let error = shared::settings::reread::<Vec<RuleSettings>>(json!([rule])).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     };
     for drop in [json!(true), json!(false), json!(1), json!(["a"])] {
