@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn each_rule_is_held_against_each_of_its_targets() {
         let rule = |changes: &str| with(&format!("routes = [{{ name = 'copy', {changes} }}]"));
-        for field in ["key", "server"] {
+        for field in ["key", "server", "Key", "id"] {
             let error = refusal(&rule(&format!("target = ['snow', 'other'], open.fields.{field} = 'x'")));
             let expected = format!("copy: route.open.fields.{field} cannot be set in target \"other\": ");
             assert!(error.starts_with(&expected), "{error}");

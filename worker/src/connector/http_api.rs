@@ -18,6 +18,7 @@ pub use self::settings::{
 };
 
 use self::interface::Interface;
+use self::own_fields::OwnFields;
 use self::request::{Id, Request};
 use self::template::Values;
 use super::http::{Act, Call, HttpClient, Purpose};
@@ -29,6 +30,7 @@ use super::{
 mod answer;
 mod ci;
 mod interface;
+mod own_fields;
 mod presets;
 mod request;
 mod settings;
@@ -41,6 +43,7 @@ const OVER: [WorkItemState; 2] = [WorkItemState::Resolved, WorkItemState::Closed
 pub struct HttpApi {
     http: HttpClient,
     interface: Interface,
+    own_fields: OwnFields,
     /// Whether a work item was seen to have the key that it was made with: a product drops a field that it does not know,
     /// or that the user may not set, without a word.
     keeps_the_key: AtomicBool,
@@ -55,7 +58,8 @@ impl HttpApi {
         let (interface, credentials) = settings.check(name)?;
         let http = HttpClient::new(credentials, calls, interface.verdicts.clone())?
             .with_headers(interface.headers.clone());
-        Ok(Self { http, interface, keeps_the_key: AtomicBool::new(false) })
+        let own_fields = OwnFields::of(&interface);
+        Ok(Self { http, interface, own_fields, keeps_the_key: AtomicBool::new(false) })
     }
 
     fn call(
@@ -126,7 +130,6 @@ impl HttpApi {
         values: &Values,
         fields: &BTreeMap<String, String>,
     ) -> Result<Vec<(&'a Request, Call)>, ConnectorError> {
-        have_place_for(requests, fields)?;
         let mut calls = Vec::new();
         for request in requests {
             if request.is_due(values, fields).map_err(ConnectorError::Rejected)? {
@@ -210,8 +213,7 @@ impl HttpApi {
     /// The request that makes a work item, and its call.
     fn creation(&self, draft: &Draft) -> Result<(&Request, Call), ConnectorError> {
         let (interface, request) = (&self.interface, &self.interface.create);
-        let fields = self.fields(&draft.fields);
-        have_place_for(std::slice::from_ref(request), &fields)?;
+        let fields = self.fields(Occasion::Create, &draft.fields)?;
         let values = values(json!({
             "key": draft.correlation_id,
             "summary": text::line(&draft.summary, interface.summary_chars),
@@ -228,22 +230,27 @@ impl HttpApi {
     /// Writes a change by its requests.
     async fn write(
         &self,
-        requests: &[Request],
+        occasion: Occasion,
         id: &str,
         change: &Change,
         wanted: &[WorkItemState],
     ) -> Result<(), ConnectorError> {
         let id = Id::parse(id)?;
-        let (values, fields) = (self.changed(&id, change), self.fields(&change.fields));
-        self.change(requests, &id, &values, &fields, wanted).await
+        let fields = self.fields(occasion, &change.fields)?;
+        let values = values(json!({"id": id.as_str(), "note": self.prose(&change.note), "ci": change.ci}));
+        self.change(self.interface.requests(occasion), &id, &values, &fields, wanted).await
     }
 
-    fn changed(&self, id: &Id, change: &Change) -> Values {
-        values(json!({"id": id.as_str(), "note": self.prose(&change.note), "ci": change.ci}))
-    }
-
-    fn fields(&self, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        given.iter().map(|(name, value)| (name.clone(), self.prose(value))).collect()
+    /// What the route wants on this occasion; settings in which it wants what is refused here are refused themselves.
+    fn fields(
+        &self,
+        occasion: Occasion,
+        given: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, ConnectorError> {
+        match given.keys().find_map(|name| self.refusal(occasion, name)) {
+            Some(reason) => Err(ConnectorError::Rejected(reason)),
+            None => Ok(given.iter().map(|(name, value)| (name.clone(), self.prose(value))).collect()),
+        }
     }
 }
 
@@ -287,15 +294,15 @@ impl Connector for HttpApi {
     }
 
     async fn note(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
-        self.write(&self.interface.note, id, change, &[]).await
+        self.write(Occasion::Note, id, change, &[]).await
     }
 
     async fn resolve(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
-        self.write(&self.interface.resolve, id, change, &OVER).await
+        self.write(Occasion::Resolve, id, change, &OVER).await
     }
 
     async fn reopen(&self, id: &str, change: &Change) -> Result<(), ConnectorError> {
-        self.write(&self.interface.reopen, id, change, &[WorkItemState::Open]).await
+        self.write(Occasion::Reopen, id, change, &[WorkItemState::Open]).await
     }
 
     async fn close_double(&self, id: &str, original: &WorkItem) -> Result<(), ConnectorError> {
@@ -332,18 +339,6 @@ fn values(object: Value) -> Values {
     match object {
         Value::Object(values) => values,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Values::new(),
-    }
-}
-
-/// A field of the route that no request takes would be lost without a word.
-fn have_place_for(requests: &[Request], fields: &BTreeMap<String, String>) -> Result<(), ConnectorError> {
-    match fields.keys().next() {
-        Some(field) if requests.iter().all(|request| request.fields_at.is_none()) => {
-            Err(ConnectorError::Rejected(format!(
-                "the route sets field `{field}`, for which no request has a place: give one a `fields_at`"
-            )))
-        }
-        Some(_) | None => Ok(()),
     }
 }
 

@@ -37,6 +37,16 @@ pub(super) fn reserved(field: &str) -> String {
     format!("the route sets field `{field}`, which the connector sets itself: remove it from the route")
 }
 
+/// Why a route may not set a field of this name.
+pub(super) fn nameless() -> String {
+    "the route sets a field without a name: name it, or remove it from the route".to_owned()
+}
+
+/// A field's name as it is compared. Products take names in any case, and trim them, without a word.
+pub(super) fn folded(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
 /// Whether it begins a line or a paragraph without being a control character.
 fn breaks(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}')

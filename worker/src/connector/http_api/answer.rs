@@ -62,6 +62,11 @@ impl Pointer {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The names on the way to the place.
+    pub(super) fn parts(&self) -> impl Iterator<Item = String> {
+        self.0.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"))
+    }
 }
 
 impl Rule {

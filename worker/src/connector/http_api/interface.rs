@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use shared::settings::SettingsError;
 use url::Url;
 
-use super::super::CiWay;
 use super::super::http::{ClientCredentials, Credentials, Fixed, Purpose, Secret, base_url};
+use super::super::{CiWay, Occasion};
 use super::answer::{Pointer, Rule, Shape, Verdicts, plain};
 use super::request::{Content, Request};
 use super::settings::{
@@ -75,8 +75,7 @@ impl HttpApiSettings {
                  in by another one"
             )));
         }
-        let changed = CIS.map(|ci| json!({"id": "1", "note": "n", "ci": ci}));
-        let doubled = json!({"id": "1", "original": {"id": "2", "number": "2"}, "note": "n"});
+        let (changes, doubles) = (changes(), doubles());
         let several = |act: &str, given: Vec<RequestSettings>, samples: &[Value]| {
             let key = |index| format!("{name}.{act}[{index}]");
             let given = given.into_iter().enumerate();
@@ -105,10 +104,10 @@ impl HttpApiSettings {
             create: one("create", self.create, &drafts())?,
             find: one("find", self.find, &[json!({"key": "sx1"})])?,
             read: one("read", self.read, &[json!({"id": "1"})])?,
-            note: several("note", self.note, &changed)?,
-            resolve: several("resolve", self.resolve, &changed)?,
-            reopen: several("reopen", self.reopen, &changed)?,
-            close_double: several("close_double", self.close_double, &[doubled])?,
+            note: several("note", self.note, &changes)?,
+            resolve: several("resolve", self.resolve, &changes)?,
+            reopen: several("reopen", self.reopen, &changes)?,
+            close_double: several("close_double", self.close_double, &doubles)?,
             arm_id: find_ci("arm_id", self.ci.arm_id)?,
             name: find_ci("name", self.ci.name)?,
             tag: find_ci("tag", self.ci.tag)?,
@@ -125,6 +124,16 @@ impl Interface {
             CiWay::ArmId => self.arm_id.as_ref(),
             CiWay::Name => self.name.as_ref(),
             CiWay::Tag => self.tag.as_ref(),
+        }
+    }
+
+    /// The requests that carry the fields of a route on this occasion.
+    pub(super) fn requests(&self, occasion: Occasion) -> &[Request] {
+        match occasion {
+            Occasion::Create => std::slice::from_ref(&self.create),
+            Occasion::Note => &self.note,
+            Occasion::Resolve => &self.resolve,
+            Occasion::Reopen => &self.reopen,
         }
     }
 
@@ -163,10 +172,10 @@ impl Interface {
 }
 
 /// With and without a configuration item.
-pub(super) const CIS: [Option<&str>; 2] = [Some("1"), None];
+const CIS: [Option<&str>; 2] = [Some("1"), None];
 
 /// Every kind of new work item: a map of severities that lacks a level would park the first alert of that severity.
-fn drafts() -> Vec<Value> {
+pub(super) fn drafts() -> Vec<Value> {
     let draft = |(impact, urgency, ci): (u8, u8, Option<&str>)| {
         json!({
             "key": "sx1", "summary": "s", "description": "d", "note": "n", "impact": impact, "urgency": urgency,
@@ -175,6 +184,16 @@ fn drafts() -> Vec<Value> {
     };
     let levels = (1..=5).flat_map(|impact| (1..=5).map(move |urgency| (impact, urgency)));
     levels.flat_map(|(impact, urgency)| CIS.map(|ci| draft((impact, urgency, ci)))).collect()
+}
+
+/// Every kind of change of an open or a resolved work item.
+pub(super) fn changes() -> [Value; 2] {
+    CIS.map(|ci| json!({"id": "1", "note": "n", "ci": ci}))
+}
+
+/// The one kind of a work item that is closed as another one's duplicate.
+pub(super) fn doubles() -> [Value; 1] {
+    [json!({"id": "1", "original": {"id": "2", "number": "2"}, "note": "n"})]
 }
 
 impl AuthSettings {

@@ -1,6 +1,6 @@
 //! One request of the interface: from texts and values to a call. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use serde_json::{Map, Value};
@@ -122,12 +122,30 @@ impl Request {
             || self.query.iter().any(|(_, tree)| tree.embeds(name))
     }
 
+    /// The names of what it sets itself at a place of its body, with any of these values.
+    pub(super) fn names_at(&self, at: &Pointer, samples: &[Value]) -> BTreeSet<String> {
+        let rendered =
+            samples.iter().filter_map(|sample| self.body.as_ref()?.render(sample.as_object()?).ok());
+        let names = |body: Value| -> BTreeSet<String> {
+            at.of(&body).and_then(Value::as_object).into_iter().flat_map(Map::keys).cloned().collect()
+        };
+        rendered.flat_map(names).collect()
+    }
+
+    /// The names of fields that lead to the value of this name in its body.
+    pub(super) fn ways_to(&self, name: &str) -> Vec<&str> {
+        match &self.body {
+            Some(Content::Json(tree) | Content::Form(tree)) => tree.ways_to(name),
+            None => Vec::new(),
+        }
+    }
+
     fn with_fields(&self, mut body: Value, fields: &BTreeMap<String, String>) -> Result<Value, String> {
         let Some(at) = &self.fields_at else { return Ok(body) };
         if fields.is_empty() {
             return Ok(body);
         }
-        let place = made(&mut body, at.as_str())
+        let place = made(&mut body, at)
             .ok_or_else(|| format!("fields_at = {:?} is no object of the body", at.as_str()))?;
         for (name, value) in fields {
             if place.contains_key(name) {
@@ -158,10 +176,9 @@ pub(super) fn is_part_of_a_path(text: &str) -> bool {
 }
 
 /// The object at a place, made with all that lead to it where they are missing.
-fn made<'a>(body: &'a mut Value, at: &str) -> Option<&'a mut Map<String, Value>> {
+fn made<'a>(body: &'a mut Value, at: &Pointer) -> Option<&'a mut Map<String, Value>> {
     let mut place = body;
-    for part in at.split('/').skip(1) {
-        let name = part.replace("~1", "/").replace("~0", "~");
+    for name in at.parts() {
         place = place.as_object_mut()?.entry(name).or_insert_with(|| Value::Object(Map::new()));
     }
     place.as_object_mut()

@@ -1,6 +1,7 @@
 //! The texts of requests, as an operator writes them: plain, or with expressions of Jinja. Pure.
 
 use std::collections::HashSet;
+use std::iter;
 use std::sync::LazyLock;
 
 use minijinja::value::Serde;
@@ -95,14 +96,19 @@ impl Text {
         }
     }
 
+    /// Whether it is the value of this name and nothing else.
+    fn is_value(&self, name: &str) -> bool {
+        let Self::Expression(text) = self else { return false };
+        let mut steps = text.split('|').map(str::trim);
+        steps.next() == Some(name) && steps.all(|step| LETTER_CASE.contains(&step))
+    }
+
     /// Whether the value of this name is made part of a text, where it could be taken for syntax.
     pub(super) fn embeds(&self, name: &str) -> bool {
         match self {
             Self::Plain(_) => false,
             Self::Expression(text) => {
-                let mut steps = text.split('|').map(str::trim);
-                let is_all = steps.next() == Some(name) && steps.all(|step| LETTER_CASE.contains(&step));
-                !is_all && names(text).is_ok_and(|names| names.contains(name))
+                !self.is_value(name) && names(text).is_ok_and(|names| names.contains(name))
             }
             Self::Mixed(text) => JINJA
                 .template_from_str(text)
@@ -153,6 +159,27 @@ impl Tree {
             Self::Text(text) => text.embeds(name),
             Self::List(items) => items.iter().any(|item| item.embeds(name)),
             Self::Map(items) => items.iter().any(|(_, item)| item.embeds(name)),
+        }
+    }
+
+    /// The names of fields that lead to the value of this name.
+    pub(super) fn ways_to(&self, name: &str) -> Vec<&str> {
+        match self {
+            Self::Fixed(_) | Self::Text(_) => Vec::new(),
+            Self::List(items) => items.iter().flat_map(|item| item.ways_to(name)).collect(),
+            Self::Map(items) => {
+                let leading = items.iter().filter(|(_, item)| item.holds_value(name));
+                leading.flat_map(|(key, item)| iter::once(key.as_str()).chain(item.ways_to(name))).collect()
+            }
+        }
+    }
+
+    fn holds_value(&self, name: &str) -> bool {
+        match self {
+            Self::Fixed(_) => false,
+            Self::Text(text) => text.is_value(name),
+            Self::List(items) => items.iter().any(|item| item.holds_value(name)),
+            Self::Map(items) => items.iter().any(|(_, item)| item.holds_value(name)),
         }
     }
 }

@@ -190,12 +190,27 @@ async fn fields_without_a_place_and_ways_without_a_description_are_found_before_
     assert!(refused(Occasion::Note).contains("no request has a place"), "{}", refused(Occasion::Note));
     assert_eq!(refused(Occasion::Create), "");
     let twice = connector.refuses(Occasion::Create, "key").unwrap();
-    assert!(twice.contains("`key`, which the request sets itself"), "{twice}");
+    assert!(twice.contains("`key`, which the connector sets itself"), "{twice}");
+    assert!(connector.refuses(Occasion::Create, " ").unwrap().contains("without a name"));
     let ways = Presets { ways: vec![CiWay::Tag], ..Presets::default() };
     let findings = connector.check_presets(&ways).await.unwrap();
     assert!(
         matches!(&findings[0].verdict, Verdict::Limited(what) if what.contains("http_api.ci.tag")),
         "{findings:?}"
     );
+    assert!(server.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_route_may_not_set_is_not_sent_either() {
+    let (server, connector) = product().await;
+    for field in ["key", "Key", "STATE", "id", ""] {
+        let fields = BTreeMap::from([(field.to_owned(), "x".to_owned())]);
+        let made = connector.create(&Draft { fields: fields.clone(), ..draft() }).await.map(drop);
+        let resolved = connector.resolve("7", &Change { fields, ..Change::default() }).await;
+        for outcome in [made, resolved] {
+            assert!(matches!(outcome, Err(ConnectorError::Rejected(_))), "{field:?}: {outcome:?}");
+        }
+    }
     assert!(server.received_requests().await.unwrap().is_empty());
 }
