@@ -138,6 +138,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_request_sets_for_some_tickets_alone_is_its_own_for_all() {
+        let key = r#"
+            tracking = "{{ key }}", page = "{{ 'on call' if urgency == 5 else none }}", server = "{{ ci }}",
+            major = "{{ 'yes' if impact > 3 and urgency == 2 and not ci else none }}"
+        "#
+        .replace('\n', " ");
+        let own = of_product(
+            &key,
+            r#"{ method = "PUT", path = "tickets/{{ id }}", json = { asset = "{{ ci }}" } }"#,
+        );
+        for field in ["page", "server", "major", "asset"] {
+            assert!(own.has(Create, field), "{field}");
+        }
+        assert!(own.has(Resolve, "asset") && !own.has(Note, "page"));
+    }
+
+    #[test]
     fn a_field_of_a_note_at_an_address_of_its_own_is_none_of_the_ticket() {
         let key = r#"tracking = "{{ key }}""#;
         let resolve = |path: &str| {
