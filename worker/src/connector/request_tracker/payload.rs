@@ -53,6 +53,9 @@ pub(super) fn asset(id: &str) -> String {
 
 /// Why no route may set the field of this name.
 pub(super) fn refuses(desk: &Desk, name: &str) -> Option<String> {
+    if name.strip_prefix(CUSTOM).unwrap_or(name).trim().is_empty() {
+        return Some(text::nameless());
+    }
     let is_ours = match name.strip_prefix(CUSTOM) {
         Some(custom) => custom.eq_ignore_ascii_case(desk.key_field.as_str()),
         None => RESERVED.contains(&name.to_ascii_lowercase().as_str()),
@@ -129,6 +132,16 @@ mod tests {
         for name in ["CF.Azure Alert Id", "CF.azure alert id", "Status", "status", "Queue", "CustomFields"] {
             let fields = with(&[(name, "x")]);
             assert!(create(&desk(), &Draft { fields, ..draft() }).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_field_has_a_name_which_may_have_blanks_and_capitals() {
+        for name in ["", " ", "CF.", "CF. "] {
+            assert!(refuses(&desk(), name).unwrap().contains("without a name"), "{name:?}");
+        }
+        for name in ["CF.On Call Team", "CF.größe", "Priority"] {
+            assert_eq!(refuses(&desk(), name), None, "{name}");
         }
     }
 

@@ -20,6 +20,9 @@ const CLOSE_NOTES: &str = "The alert is resolved.";
 const RESERVED: [&str; 6] =
     ["active", "correlation_display", "correlation_id", "incident_state", "number", "state"];
 
+/// So much of what is no name stands in the message.
+const SHOWN_CHARS: usize = 60;
+
 type Fields = Map<String, Value>;
 
 /// A new incident.
@@ -80,7 +83,23 @@ fn begun(change: &Change) -> Result<Fields, ConnectorError> {
 
 /// Why no route may set this column.
 pub(super) fn refuses(column: &str) -> Option<String> {
-    (RESERVED.contains(&column) || column.starts_with("sys_")).then(|| text::reserved(column))
+    let name = text::folded(column);
+    if RESERVED.contains(&name.as_str()) || name.starts_with("sys_") {
+        return Some(text::reserved(column));
+    }
+    (!is_name_of_a_column(column)).then(|| {
+        format!(
+            "the route sets field {:?}, which no column is called: write a name such as `assignment_group`, of lower \
+             case letters, digits and `_`",
+            text::line(column, SHOWN_CHARS)
+        )
+    })
+}
+
+/// Names with a dot lead to a column of another record, which is not written through an incident.
+fn is_name_of_a_column(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    !name.is_empty() && name.chars().all(legal)
 }
 
 /// What the route wants in the body. An empty value is kept: it is how a column is cleared.
@@ -203,6 +222,29 @@ mod tests {
                 matches!(&refused, Err(ConnectorError::Rejected(reason)) if reason.contains(column)),
                 "{refused:?}"
             );
+        }
+    }
+
+    #[test]
+    fn no_spelling_of_a_column_gets_around_that() {
+        for column in ["Correlation_ID", "State", "state ", "\tSTATE", "SYS_ID", " sys_domain"] {
+            let reason = refuses(column).unwrap();
+            assert!(reason.contains("which the connector sets itself"), "{column:?}: {reason}");
+        }
+    }
+
+    #[test]
+    fn what_no_column_can_be_called_is_refused_with_what_a_name_looks_like() {
+        let endless = "X".repeat(1_000_000);
+        for column in
+            ["", " ", "Category", "category ", "short description", "caller_id.name", "größe", &endless]
+        {
+            let reason = refuses(column).unwrap();
+            assert!(reason.contains("lower case letters, digits and `_`"), "{column:?}: {reason}");
+            assert!(reason.len() < 300, "{}", reason.len());
+        }
+        for column in ["category", "u_root_cause", "x_acme_app_2", "0", "system"] {
+            assert_eq!(refuses(column), None, "{column}");
         }
     }
 
