@@ -24,14 +24,17 @@ pub(super) struct OwnFields {
 impl OwnFields {
     pub(super) fn of(interface: &Interface) -> Self {
         let (drafts, changes, doubles) = (drafts(), changes(), doubles());
-        let Interface { shape, create, note, resolve, reopen, close_double, .. } = interface;
+        let Interface { shape, create, read, note, resolve, reopen, close_double, .. } = interface;
         let routes_write: Vec<&Request> =
             [from_ref(create), note, resolve, reopen].into_iter().flatten().collect();
         // The addresses at which a route writes tell the requests about work items from those about their notes, whose
-        // fields only share names with those.
+        // fields only share names with those. What is sent to where a work item is read is about it in any case.
         let set = |requests: &[Request], samples: &[Value]| -> BTreeSet<String> {
             let places = requests.iter().flat_map(|request| {
-                let others = routes_write.iter().filter(|other| other.path == request.path);
+                let is_of_items = request.path == read.path;
+                let others = routes_write.iter().filter(move |other| {
+                    other.path == request.path || is_of_items && other.path == create.path
+                });
                 others.filter_map(move |other| Some((request, other.fields_at.as_ref()?)))
             });
             places.flat_map(|(request, at)| request.names_at(at, samples)).map(|name| folded(&name)).collect()
@@ -93,7 +96,7 @@ mod tests {
             create = {{ method = "POST", path = "tickets", json = {{ {create} }}, item = "", fields_at = "" }}
             find = {{ method = "GET", path = "tickets", query = {{ key = "{{{{ key }}}}" }}, item = "" }}
             read = {{ method = "GET", path = "tickets/{{{{ id }}}}", item = "" }}
-            note = [{{ method = "PUT", path = "tickets/{{{{ id }}}}", json = {{}}, fields_at = "" }}]
+            note = [{{ method = "PUT", path = "tickets/{{{{ id }}}}", json = {{}} }}]
             resolve = [{resolve}]
             close_double = [{{ method = "PUT", path = "tickets/{{{{ id }}}}", json = {{ merged_id = 9 }} }}]
             "#
@@ -118,7 +121,7 @@ mod tests {
     #[test]
     fn what_is_written_by_another_name_than_it_is_shown_by_is_no_routes_either() {
         let key = r#"custom_fields = [{ tracking = "{{ key | upper }}" }], title = "{{ summary }}""#;
-        let state = r#"{ method = "PUT", path = "tickets/{{ id }}", json = { status_id = 5 } }"#;
+        let state = r#"{ method = "PUT", path = "tickets/{{id}}", json = { status_id = 5 } }"#;
         let own = of_product(key, state);
         for occasion in OCCASIONS {
             for field in ["custom_fields", "tracking", "status_id", "merged_id"] {

@@ -65,7 +65,8 @@ impl Text {
         let sole = text.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
         match sole {
             Some(expression) if JINJA.compile_expression(expression).is_ok() => {
-                Self::Expression(expression.to_owned())
+                // Blanks make no other address of it.
+                Self::Expression(expression.trim().to_owned())
             }
             Some(_) | None if ["{{", "{%", "{#"].iter().any(|sign| text.contains(sign)) => {
                 Self::Mixed(text.to_owned())

@@ -57,8 +57,8 @@ pub(super) fn refuses(desk: &Desk, name: &str) -> Option<String> {
         return Some(text::nameless());
     }
     let is_ours = match name.strip_prefix(CUSTOM) {
-        Some(custom) => custom.eq_ignore_ascii_case(desk.key_field.as_str()),
-        None => RESERVED.contains(&name.to_ascii_lowercase().as_str()),
+        Some(custom) => text::folded(custom) == text::folded(desk.key_field.as_str()),
+        None => RESERVED.contains(&text::folded(name).as_str()),
     };
     is_ours.then(|| text::reserved(name))
 }
@@ -129,7 +129,15 @@ mod tests {
         let body = create(&desk(), &Draft { fields, ..draft() }).unwrap();
         assert_eq!([&body["Priority"], &body["Subject"]], ["5", "mine"]);
         assert_eq!(body["CustomFields"], json!({"Team": "net", "Azure Alert Id": "sx1-a"}));
-        for name in ["CF.Azure Alert Id", "CF.azure alert id", "Status", "status", "Queue", "CustomFields"] {
+        for name in [
+            "CF.Azure Alert Id",
+            "CF.azure alert id",
+            "CF.Azure Alert Id ",
+            "Status",
+            "status ",
+            " Queue",
+            "CustomFields",
+        ] {
             let fields = with(&[(name, "x")]);
             assert!(create(&desk(), &Draft { fields, ..draft() }).is_err(), "{name}");
         }

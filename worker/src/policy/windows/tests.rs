@@ -179,6 +179,8 @@ fn windows_of_two_zones_that_leave_a_gap_in_a_part_of_the_year_alone_are_refused
     let alert = AlertView { severity: "Sev2".to_owned(), ..AlertView::default() };
     let some = windows(pair("0 6 * * *", json!({"severity": ["Sev2"]}))).unwrap();
     assert_eq!(some.hold(at("2026-07-01T10:00:00Z"), &alert), None);
+    // The last night of winter.
+    assert_eq!(some.hold(at("2026-03-28T22:00:00Z"), &alert), None);
     assert_eq!(some.hold(at("2026-01-05T10:00:00Z"), &alert).unwrap().until, at("2026-01-05T16:00:00Z"));
     let others = windows(pair("0 7 * * *", json!({"severity": ["Sev2"]}))).unwrap();
     assert_eq!(others.hold(at("2026-07-01T10:00:00Z"), &alert).unwrap().until, at("2026-07-02T06:00:00Z"));
