@@ -315,7 +315,7 @@ fn is_brief(time: Duration) -> bool {
 }
 
 /// What is odd about such a time.
-fn brief(what: &str, time: Duration) -> Option<String> {
+fn brief_oddity(what: &str, time: Duration) -> Option<String> {
     let length = SpanPrinter::new().unsigned_duration_to_string(&time);
     is_brief(time)
         .then(|| format!("{what} is {length}, less than a second: minutes are written m, seconds s"))

@@ -182,9 +182,14 @@ mod tests {
     use crate::config::tests::NEEDED;
 
     fn read(line: &str) -> Result<Policy, String> {
+        reloader(settings(line).path()).read()
+    }
+
+    /// A file with what is needed, and this.
+    fn settings(line: &str) -> tempfile::NamedTempFile {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "{line}\n{NEEDED}").unwrap();
-        reloader(file.path()).read()
+        file
     }
 
     fn reloader(file: &Path) -> Reloader {
@@ -206,8 +211,7 @@ mod tests {
         let pipe = folder.path().join("worker.toml");
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
             .unwrap();
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "{NEEDED}").unwrap();
+        let file = settings("");
         let mut reloader = reloader(file.path());
         reloader.file = Some(pipe);
         assert!(reloader.read().unwrap_err().ends_with("is not a regular file"));
@@ -215,8 +219,7 @@ mod tests {
 
     #[test]
     fn a_reopen_window_is_no_longer_than_the_running_worker_remembers() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "sweep.retention = '720h'\n{NEEDED}").unwrap();
+        let file = settings("sweep.retention = '720h'");
         let reloader = reloader(file.path());
         std::fs::write(
             file.path(),
@@ -229,8 +232,7 @@ mod tests {
 
     #[test]
     fn a_shutdown_does_not_wait_until_all_templates_are_tried() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "{NEEDED}").unwrap();
+        let file = settings("");
         let reloader = reloader(file.path());
         assert!(reloader.read().is_ok());
         reloader.shutdown.cancel();
@@ -239,8 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_shutdown_does_not_wait_for_a_single_template_either() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "{NEEDED}").unwrap();
+        let file = settings("");
         let reloader = Arc::new(reloader(file.path()));
         let (begins, begun) = tokio::sync::oneshot::channel();
         let (end, ends) = std::sync::mpsc::channel::<()>();

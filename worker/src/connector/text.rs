@@ -14,9 +14,7 @@ pub(crate) fn line(text: &str, max_chars: usize) -> String {
 
 /// Whether anything is seen of the text.
 pub(crate) fn is_seen(text: &str) -> bool {
-    // What only changes what stands beside it is nothing by itself: joiners, marks of direction, variants of signs.
-    text.chars()
-        .any(|c| !c.is_whitespace() && !c.is_control() && !hides(c) && !matches!(c, '\u{61c}' | '\u{180b}'..='\u{180d}' | '\u{200c}'..='\u{200f}' | '\u{fe00}'..='\u{fe0f}'))
+    text.chars().any(|c| !c.is_whitespace() && !c.is_control() && !hides(c) && !varies(c))
 }
 
 /// The text with its line breaks and tabs but no other control characters, at most `max_chars` characters.
@@ -53,8 +51,8 @@ fn breaks(c: char) -> bool {
 }
 
 /// Whether it is not seen and only hides what is: it has text shown in another order, splits or pads a word, or carries
-/// letters that nobody sees. Joiners and marks of direction are not among them, which Arabic, Indic scripts and emoji need; a flag
-/// that is spelt with such letters becomes a plain one.
+/// letters that nobody sees. Joiners and marks of direction are not among them, which Arabic, Indic scripts and emoji need;
+/// a flag that is spelt with such letters becomes a plain one.
 ///
 /// <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>,
 /// <https://www.unicode.org/reports/tr36/#Recommendations_General>
@@ -63,6 +61,11 @@ fn hides(c: char) -> bool {
         '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e01ef}')
+}
+
+/// Whether it only changes what stands beside it, and is nothing by itself: joiners, marks of direction, variants of signs.
+fn varies(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{180b}'..='\u{180d}' | '\u{200c}'..='\u{200f}' | '\u{fe00}'..='\u{fe0f}')
 }
 
 fn truncate(text: &str, max_chars: usize) -> String {

@@ -12,12 +12,14 @@ use super::expiry::ANSWERED;
 use super::matching::{Facts, Matcher, Mismatch, Sieve};
 use super::view::AlertView;
 use super::windows::{Hold, WindowSettings, Windows};
-use super::{AlreadyResolved, Route, RouteSettings, brief};
+use super::{AlreadyResolved, Route, RouteSettings, brief_oddity};
 
 mod written;
 
 pub use written::RuleSettings;
 pub(super) use written::check_name;
+#[cfg(test)]
+pub(super) use written::merged;
 
 /// How the default route is known.
 pub const DEFAULT: &str = "route";
@@ -271,11 +273,13 @@ impl Policy {
             .iter()
             .flat_map(|rule| rule.matcher.oddities(&format!("rule {:?}", rule.name)).collect::<Vec<_>>());
         let of_default =
-            self.default.brief.iter().filter_map(|(key, time)| brief(&format!("route.{key}"), *time));
+            self.default.brief.iter().filter_map(|(key, time)| brief_oddity(&format!("route.{key}"), *time));
         // What a rule inherits is told of the default.
         let of_rules = self.routes().flat_map(|route| {
             let own = route.brief.iter().filter(|time| !self.default.brief.contains(time));
-            own.filter_map(|(key, time)| brief(&format!("route.{key} of the rule {:?}", route.name), *time))
+            own.filter_map(|(key, time)| {
+                brief_oddity(&format!("route.{key} of the rule {:?}", route.name), *time)
+            })
         });
         let none =
             self.drops_all().map(|rule| format!("no alert gets a ticket: the rule {rule:?} drops them all"));

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use shared::settings::{self, SettingsError};
 
-use super::brief;
+use super::brief_oddity;
 use super::matching::{Facts, MatchSettings, Matcher};
 use super::rules::check_name;
 use super::view::AlertView;
@@ -109,7 +109,7 @@ impl Windows {
                     (*until <= now).then(|| format!("the {name} is over since {until}: remove it"))
                 }
                 Times::Recurring { length, .. } => {
-                    brief(&format!("the duration of the {name}"), length.unsigned_abs())
+                    brief_oddity(&format!("the duration of the {name}"), length.unsigned_abs())
                 }
             };
             about_time.into_iter().chain(window.matcher.oddities(&name).collect::<Vec<_>>())

@@ -27,14 +27,11 @@ impl Rate {
     /// first `most` events of a storm are let through, and not as many again in each window of it.
     #[must_use]
     pub fn after(before: Option<Self>, now: Timestamp, limit: Limit) -> Self {
-        let window = SignedDuration::try_from(limit.window).unwrap_or(SignedDuration::MAX);
-        let in_window =
-            |from: Timestamp, windows: i32| now.duration_since(from) < window.saturating_mul(windows);
         let rate = match before {
-            Some(before) if in_window(before.window_from, 1) => {
+            Some(before) if before.is_within(1, now, limit) => {
                 Self { events: before.events.saturating_add(1), ..before }
             }
-            Some(before) if before.events > limit.most && in_window(before.window_from, 2) => {
+            Some(before) if before.events > limit.most && before.is_within(2, now, limit) => {
                 Self { window_from: now, events: 1, ..before }
             }
             Some(_) | None => Self { window_from: now, events: 1, exceeded_since: None },
@@ -48,19 +45,22 @@ impl Rate {
     /// Whether the next event begins another window.
     #[must_use]
     pub fn window_is_over(self, now: Timestamp, limit: Limit) -> bool {
-        let window = SignedDuration::try_from(limit.window).unwrap_or(SignedDuration::MAX);
-        now.duration_since(self.window_from) >= window
+        !self.is_within(1, now, limit)
     }
 
     /// The rate as it is without another event: what was too often is so no longer once a whole window has passed in
     /// which it was not.
     #[must_use]
     pub fn at(self, now: Timestamp, limit: Limit) -> Self {
-        let window = SignedDuration::try_from(limit.window).unwrap_or(SignedDuration::MAX);
-        let since = now.duration_since(self.window_from);
         let lasts = if self.events > limit.most { 2 } else { 1 };
-        let exceeded_since = self.exceeded_since.filter(|_| since < window.saturating_mul(lasts));
+        let exceeded_since = self.exceeded_since.filter(|_| self.is_within(lasts, now, limit));
         Self { exceeded_since, ..self }
+    }
+
+    /// Whether it is less than so many windows since this one began.
+    fn is_within(self, windows: i32, now: Timestamp, limit: Limit) -> bool {
+        let window = SignedDuration::try_from(limit.window).unwrap_or(SignedDuration::MAX);
+        now.duration_since(self.window_from) < window.saturating_mul(windows)
     }
 }
 

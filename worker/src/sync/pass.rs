@@ -117,8 +117,8 @@ impl Pass {
         let source = &progress.claim.source;
         let alert = progress.view(source.fired.as_ref().or(source.resolved.as_ref()));
         if !source.another_may_resolve {
-            let towards = if source.firing { progress.people.towards(&alert) } else { People::LEFT_ALONE };
-            progress.people = towards;
+            progress.people =
+                if source.firing { progress.people.towards(&alert) } else { People::LEFT_ALONE };
         }
         // What follows a ticket that people have ended is no news, and does not wait. What several alerts share waits as
         // long as was known when they came: a window of one of them holds nothing of the others.

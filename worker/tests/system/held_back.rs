@@ -164,8 +164,7 @@ fn a_state_that_was_only_seen_puts_off_no_note() {
             let lately = "SELECT written_at > now() - interval '1 hour' FROM tickets";
             sqlx::query_scalar(lately).fetch_one(&desk.world.pool).await.unwrap()
         };
-        let seen = Outcome { synced: "resolved", wrote: false, ..made(&claim, "only") };
-        desk.record(Outcome { error: Some("503".to_owned()), retry_ms: Some(0), ..seen }).await;
+        desk.record(Outcome { synced: "resolved", wrote: false, ..failed(&claim) }).await;
         assert!(!written().await);
         let claim = desk.claim().await.unwrap();
         desk.record(made(&claim, "only")).await;

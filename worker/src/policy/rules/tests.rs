@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::template::Transition;
 use super::*;
 
-fn settings() -> RouteSettings {
+pub(in crate::policy) fn settings() -> RouteSettings {
     #[derive(Deserialize)]
     struct Defaults {
         route: RouteSettings,

@@ -97,7 +97,7 @@ fn inherits(schema: &mut Schema) {
 }
 
 /// Tables key by key, everything else as a whole.
-fn merged(base: Value, changes: Value) -> Value {
+pub(in crate::policy) fn merged(base: Value, changes: Value) -> Value {
     match (base, changes) {
         (Value::Object(mut base), Value::Object(changes)) => {
             for (key, change) in changes {

@@ -7,17 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::policy::RouteSettings;
-
-fn settings() -> RouteSettings {
-    #[derive(serde::Deserialize)]
-    struct Defaults {
-        route: toml::Table,
-    }
-    let defaults: Defaults = toml::from_str(include_str!("../../../config.default.toml")).unwrap();
-    let mut route = defaults.route;
-    route.insert("target".to_owned(), "servicenow".into());
-    route.try_into().unwrap()
-}
+use crate::policy::rules::tests::settings;
 
 fn with(change: impl FnOnce(&mut RouteSettings)) -> Templates {
     let mut settings = settings();

@@ -6,26 +6,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::kind::{Ending, Kind};
+use crate::policy::rules::merged;
+use crate::policy::rules::tests::settings;
 
 /// The findings for `[route]` with these changes, and rules.
 fn found(route: Value, rules: Value) -> Vec<String> {
-    #[derive(serde::Deserialize)]
-    struct Defaults {
-        route: toml::Table,
-    }
-    let defaults: Defaults = toml::from_str(include_str!("../../../config.default.toml")).unwrap();
-    let mut default = defaults.route;
-    default.insert("target".to_owned(), "servicenow".into());
-    let Value::Object(changes) = route else { return Vec::new() };
-    for (key, change) in changes {
-        let change: toml::Value = serde_json::from_value(change).unwrap();
-        match (default.get_mut(&key), change) {
-            (Some(toml::Value::Table(table)), toml::Value::Table(change)) => table.extend(change),
-            (_, change) => drop(default.insert(key, change)),
-        }
-    }
+    let default = merged(serde_json::to_value(settings()).unwrap(), route);
     let rules = serde_json::from_value(rules).unwrap();
-    let policy = Policy::new(default.try_into().unwrap(), rules, Vec::new()).unwrap();
+    let policy = Policy::new(serde_json::from_value(default).unwrap(), rules, Vec::new()).unwrap();
     findings(&policy, || false)
         .unwrap()
         .iter()
